@@ -1,0 +1,1 @@
+"""Ratel, a gRPC rating service: usage goes in, exact bills come out."""

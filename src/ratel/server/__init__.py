@@ -1,0 +1,1 @@
+"""The gRPC room: one file per service, and what stands around them."""
