@@ -21,7 +21,7 @@ check: install breaking
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/buf lint
-	$(BIN)/buf format --diff --exit-code protos/ratel
+	$(BIN)/buf format --diff --exit-code --path protos/ratel
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/deptry src
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
@@ -39,7 +39,7 @@ protos: install
 	$(BIN)/python protos/generate.py
 
 format: install
-	$(BIN)/buf format --write protos/ratel
+	$(BIN)/buf format --write --path protos/ratel
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
