@@ -1,0 +1,24 @@
+"""Counters hold a level per account, set by adjustments from a day on (R8.1)."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What has a level per account, such as seats."""
+
+    id: str
+    product_id: str
+    name: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """Sets the level of a counter from the start of a local day on; not below 0."""
+
+    counter_id: str
+    date: date
+    level: Decimal

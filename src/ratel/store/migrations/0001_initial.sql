@@ -1,0 +1,372 @@
+-- The whole schema of Ratel. Until version 1 is released this file is edited, not followed by others.
+--
+-- Citus: the catalog, accounts and attachments are reference tables; events, rollup_buckets, rollup_values and
+-- counter_adjustments are distributed by account_no, which every key of theirs contains; pending_batches is local.
+
+create extension if not exists btree_gist;
+
+-- Every row that a caller may change takes its etag here, so that no etag ever comes back.
+create sequence etags;
+
+-- Moves with every write to the catalog and the settings, in the same transaction: who reads it in a snapshot knows
+-- whether a compiled plan is still the plan. Its row lock lets catalog writes happen one after the other.
+create table catalog_revisions (
+    singleton boolean primary key default true constraint catalog_revisions_singleton check (singleton),
+    revision bigint not null
+);
+insert into catalog_revisions (revision) values (1);
+
+create table settings (
+    singleton boolean primary key default true constraint settings_singleton check (singleton),
+    time_zone text not null,
+    default_currency text not null,
+    standing_charge_in_advance boolean not null,
+    minimum_spend_in_advance boolean not null,
+    day_epoch date,
+    week_epoch date,
+    month_epoch date,
+    year_epoch date,
+    rounding_mode text not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+insert into settings (time_zone, default_currency, standing_charge_in_advance, minimum_spend_in_advance, rounding_mode, create_time, update_time)
+values ('UTC', 'USD', false, false, 'HALF_UP', 'epoch', 'epoch');
+
+-- Ids are compared byte by byte: lists page in the order of the "C" collation on every machine.
+
+create table products (
+    id text collate "C" constraint products_pkey primary key,
+    name text not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+
+create table meters (
+    id text collate "C" constraint meters_pkey primary key,
+    meter_no integer generated always as identity constraint meters_number unique,
+    product_id text collate "C" not null constraint meters_product references products (id),
+    name text not null,
+    -- One element for each field, in the order of declaration, which only ever grows: events store values by it.
+    field_names text[] not null,
+    field_kinds text[] not null,
+    field_units text[] not null,
+    field_formulas text[] not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+-- Lists of one product.
+create index meters_by_product on meters (product_id);
+
+-- A row as soon as a meter has an event: the foreign key lets neither a used meter be deleted nor a deleted one be used.
+create table used_meters (
+    meter_no integer constraint used_meters_pkey primary key constraint used_meters_meter references meters (meter_no)
+);
+
+-- What events are rolled up by: one field (or none: the events are counted), the dimensions by which sums are kept apart,
+-- and whether distinct values are kept. Aggregations that need the same share one.
+create table rollups (
+    rollup_no integer generated always as identity constraint rollups_pkey primary key,
+    meter_no integer not null constraint rollups_meter references meters (meter_no) on delete cascade,
+    field text collate "C" not null,
+    keeps_values boolean not null,
+    dimensions text[] not null,
+    -- Events of batches up to this id, but those in backfill_excluded, are folded by the backfill, all others by the fold.
+    backfill_batch_id bigint not null,
+    backfill_excluded bigint[] not null,
+    -- How far the backfill has come; the rollup is complete when it is backfill_batch_id.
+    backfilled_batch_id bigint not null,
+    constraint rollups_definition unique (meter_no, field, keeps_values, dimensions)
+);
+
+create table aggregations (
+    id text collate "C" constraint aggregations_pkey primary key,
+    meter_id text collate "C" not null constraint aggregations_meter references meters (id),
+    rollup_no integer not null constraint aggregations_rollup references rollups (rollup_no),
+    name text not null,
+    method text not null,
+    field text not null,
+    default_quantity numeric,
+    quantity_per_unit numeric not null,
+    rounding text not null,
+    unit text not null,
+    filter_field text,
+    filter_values text[],
+    segment_fields text[] not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+-- Lists of one product, and whether a meter may be deleted.
+create index aggregations_by_meter on aggregations (meter_id);
+-- Whether a rollup is still needed.
+create index aggregations_by_rollup on aggregations (rollup_no);
+
+create table compound_aggregations (
+    id text collate "C" constraint compound_aggregations_pkey primary key,
+    product_id text collate "C" not null constraint compound_aggregations_product references products (id),
+    name text not null,
+    formula text not null,
+    quantity_per_unit numeric not null,
+    rounding text not null,
+    unit text not null,
+    null_as_zero boolean not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+create index compound_aggregations_by_product on compound_aggregations (product_id);
+
+create table compound_operands (
+    compound_aggregation_id text collate "C" not null
+        constraint compound_operands_compound references compound_aggregations (id) on delete cascade,
+    aggregation_id text collate "C" not null constraint compound_operands_aggregation references aggregations (id),
+    constraint compound_operands_pkey primary key (compound_aggregation_id, aggregation_id)
+);
+-- Whether an aggregation may be deleted.
+create index compound_operands_by_aggregation on compound_operands (aggregation_id);
+
+create table counters (
+    id text collate "C" constraint counters_pkey primary key,
+    product_id text collate "C" not null constraint counters_product references products (id),
+    name text not null,
+    unit text not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+create index counters_by_product on counters (product_id);
+
+create table plan_templates (
+    id text collate "C" constraint plan_templates_pkey primary key,
+    product_id text collate "C" not null constraint plan_templates_product references products (id),
+    name text not null,
+    currency text not null,
+    bill_frequency text not null,
+    bill_interval integer not null,
+    standing_charge numeric,
+    standing_charge_in_advance boolean,
+    standing_charge_interval integer,
+    standing_charge_offset integer,
+    standing_charge_description text,
+    minimum_spend numeric,
+    minimum_spend_in_advance boolean,
+    minimum_spend_description text,
+    maximum_spend numeric,
+    maximum_spend_description text,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+create index plan_templates_by_product on plan_templates (product_id);
+
+-- Accounts are never deleted; events name them by number. A reference table on Citus, since ids are unique everywhere.
+create table accounts (
+    id text collate "C" constraint accounts_pkey primary key,
+    account_no integer generated always as identity constraint accounts_number unique,
+    name text not null,
+    epoch date,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+
+create table plans (
+    id text collate "C" constraint plans_pkey primary key,
+    plan_template_id text collate "C" not null constraint plans_template references plan_templates (id),
+    name text not null,
+    account_id text collate "C" constraint plans_account references accounts (id),
+    standing_charge numeric,
+    standing_charge_in_advance boolean,
+    standing_charge_interval integer,
+    standing_charge_offset integer,
+    standing_charge_description text,
+    minimum_spend numeric,
+    minimum_spend_in_advance boolean,
+    minimum_spend_description text,
+    maximum_spend numeric,
+    maximum_spend_description text,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+-- Which plans inherit from a template.
+create index plans_by_template on plans (plan_template_id);
+
+create table pricings (
+    id text collate "C" constraint pricings_pkey primary key,
+    plan_id text collate "C" constraint pricings_plan references plans (id),
+    plan_template_id text collate "C" constraint pricings_template references plan_templates (id),
+    aggregation_id text collate "C" constraint pricings_aggregation references aggregations (id),
+    compound_aggregation_id text collate "C" constraint pricings_compound references compound_aggregations (id),
+    counter_id text collate "C" constraint pricings_counter references counters (id),
+    -- A value for each of the aggregation's segment fields, in their order, and the 16 bytes that stand for them.
+    segment text[] not null,
+    segment_key uuid not null,
+    pool boolean not null,
+    start_time timestamptz not null,
+    end_time timestamptz,
+    cumulative boolean not null,
+    -- The bands: one element each.
+    lower_limits numeric[] not null,
+    unit_prices numeric[] not null,
+    fixed_prices numeric[] not null,
+    block_sizes numeric[] not null,
+    charge_zero boolean not null,
+    minimum_spend numeric,
+    minimum_spend_in_advance boolean,
+    minimum_spend_description text not null,
+    maximum_spend numeric,
+    maximum_spend_description text not null,
+    description text not null,
+    apply_as text not null,
+    running_total_in_advance boolean not null,
+    prorate_running_total boolean not null,
+    prorate_debit boolean not null,
+    prorate_credit boolean not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null,
+    constraint pricings_owner check (num_nonnulls(plan_id, plan_template_id) = 1),
+    constraint pricings_priced check (num_nonnulls(aggregation_id, compound_aggregation_id, counter_id) = 1),
+    constraint pricings_period check (start_time < end_time),
+    -- At most one pricing at any instant for each owner, thing and segment. Ids of plans and templates, and of the three
+    -- kinds of things, may be the same text, hence the letters.
+    constraint pricings_overlap exclude using gist (
+        (coalesce('p' || plan_id, 't' || plan_template_id)) with =,
+        (coalesce('a' || aggregation_id, 'c' || compound_aggregation_id, 'n' || counter_id)) with =,
+        segment_key with =,
+        tstzrange(start_time, end_time) with &&
+    )
+);
+create index pricings_by_plan on pricings (plan_id);
+create index pricings_by_template on pricings (plan_template_id);
+create index pricings_by_aggregation on pricings (aggregation_id);
+create index pricings_by_compound on pricings (compound_aggregation_id);
+create index pricings_by_counter on pricings (counter_id);
+
+-- What a plan or template has ever priced, also by a pricing that was deleted: usage of it is never silently free.
+create table priced_things (
+    plan_id text collate "C" constraint priced_things_plan references plans (id) on delete cascade,
+    plan_template_id text collate "C" constraint priced_things_template references plan_templates (id) on delete cascade,
+    aggregation_id text collate "C" constraint priced_things_aggregation references aggregations (id) on delete cascade,
+    compound_aggregation_id text collate "C"
+        constraint priced_things_compound references compound_aggregations (id) on delete cascade,
+    constraint priced_things_owner check (num_nonnulls(plan_id, plan_template_id) = 1),
+    constraint priced_things_priced check (num_nonnulls(aggregation_id, compound_aggregation_id) = 1),
+    constraint priced_things_once unique nulls not distinct (plan_id, plan_template_id, aggregation_id, compound_aggregation_id)
+);
+
+create table attachments (
+    id text collate "C" constraint attachments_pkey primary key,
+    account_no integer not null constraint attachments_account references accounts (account_no),
+    plan_id text collate "C" not null constraint attachments_plan references plans (id),
+    -- The product of the plan's template, which never changes.
+    product_id text collate "C" not null constraint attachments_product references products (id),
+    start_time timestamptz not null,
+    end_time timestamptz,
+    epoch date,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null,
+    constraint attachments_period check (start_time < end_time),
+    -- At most one attachment at any instant for each account and product; also finds the attachments of an account.
+    constraint attachments_overlap exclude using gist (
+        account_no with =,
+        product_id with =,
+        tstzrange(start_time, end_time) with &&
+    )
+);
+-- Whether a plan may be deleted, and whose periods a pricing cuts.
+create index attachments_by_plan on attachments (plan_id);
+-- Rating reads the attachments of one account; a B-tree finds them faster than the constraint's index.
+create index attachments_by_account on attachments (account_no);
+
+create table counter_adjustments (
+    account_no integer not null constraint counter_adjustments_account references accounts (account_no),
+    counter_id text collate "C" not null constraint counter_adjustments_counter references counters (id),
+    date date not null,
+    level numeric not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null,
+    constraint counter_adjustments_pkey primary key (account_no, counter_id, date)
+);
+-- Whether a counter may be deleted.
+create index counter_adjustments_by_counter on counter_adjustments (counter_id);
+
+-- One number for each group of events that is committed together.
+create sequence batch_ids;
+
+-- The usage, kept for ever: the proof of every rollup. A canonical UUIDv7 is its own key; any other id is 0xff and 120 bits
+-- of its hash, and stands beside in event_id. Ordered by width, so that rows have no padding.
+create table events (
+    event_key uuid not null,
+    event_time timestamptz not null,
+    batch_id bigint not null,
+    account_no integer not null,
+    meter_no integer not null,
+    -- The first measure of the meter, and the further ones in the order of declaration.
+    measure numeric,
+    measures numeric[],
+    -- The values of the string fields in the order of declaration; a missing one is null.
+    strings text[],
+    event_id text collate "C",
+    constraint events_pkey primary key (event_key, account_no)
+) partition by range (event_key);
+-- Recovery folds a batch again, and a window's edges are read by time: both are neighbours on disk, so block ranges do.
+create index events_by_batch on events using brin (batch_id) with (pages_per_range = 16, autosummarize = on);
+create index events_by_time on events using brin (event_time timestamptz_minmax_multi_ops) with (pages_per_range = 16, autosummarize = on);
+
+-- Keys of hashes, never dropped; and UUIDv7 of months for which no partition was made.
+create table events_hashed partition of events for values from ('ff000000-0000-0000-0000-000000000000') to (maxvalue);
+create table events_default partition of events default;
+
+-- The batches whose events are not in the rollups yet.
+create table pending_batches (
+    batch_id bigint constraint pending_batches_pkey primary key,
+    -- The process that wrote it, which folds it soonest; any other may do so later.
+    owner uuid not null,
+    -- Whether its events are no longer what was written, so that they must be read again.
+    dirty boolean not null default false,
+    event_count integer not null,
+    min_event_time timestamptz not null,
+    max_event_time timestamptz not null,
+    create_time timestamptz not null
+);
+
+-- Sums of events by account, rollup, hour or day of UTC, and dimensions. Keyed so that a period is one range.
+create table rollup_buckets (
+    account_no integer not null,
+    rollup_no integer not null,
+    -- Hours in the bucket: 1 or 24.
+    grain smallint not null constraint rollup_buckets_grain check (grain in (1, 24)),
+    bucket_time timestamptz not null,
+    -- 16 bytes that stand for the values of the dimensions: a key of fixed width whatever their length.
+    segment_key uuid not null,
+    segment text[] not null,
+    event_count bigint not null,
+    value_count bigint not null,
+    value_sum numeric,
+    value_min numeric,
+    value_max numeric,
+    latest_time timestamptz,
+    latest_id text collate "C",
+    latest_value numeric,
+    constraint rollup_buckets_pkey primary key (account_no, rollup_no, grain, bucket_time, segment_key)
+);
+
+-- The distinct values of a string field, where an aggregation needs them, as 16 bytes each.
+create table rollup_values (
+    account_no integer not null,
+    rollup_no integer not null,
+    grain smallint not null constraint rollup_values_grain check (grain in (1, 24)),
+    bucket_time timestamptz not null,
+    segment_key uuid not null,
+    value_key uuid not null,
+    segment text[] not null,
+    constraint rollup_values_pkey primary key (account_no, rollup_no, grain, bucket_time, segment_key, value_key)
+);
