@@ -1,0 +1,184 @@
+"""Connections to Postgres: bounded in number, kept as long as they work, dropped as soon as one is in doubt.
+
+Whoever takes a connection has it alone, and gives it back without an open transaction. Nothing else is reset, so what a
+connection has prepared stays prepared, and its temporary tables stay too (make them ON COMMIT DELETE ROWS). Between us
+and Postgres there must therefore be no proxy that hands out connections by transaction.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import asyncpg
+
+from ratel.core.errors import DatabaseUnavailable, Overloaded
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+# What asyncpg raises when a connection is no longer to be trusted. OSError holds TimeoutError too.
+LOST = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,  # the primary became a standby
+)
+CONNECT_SECONDS = 10
+RESTORE_SECONDS = 5
+SERVER_SETTINGS = {
+    "application_name": "ratel",
+    "timezone": "UTC",
+    # Statements are short and many: compiling them costs more than it saves.
+    "jit": "off",
+    # A process that is alive but stuck must not hold its locks for ever.
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How many connections there are at most, and how long anybody waits.
+
+    Attributes:
+        connections_max: Connections open at once.
+        wait_seconds: For a free connection; then `Overloaded`.
+        statement_seconds: For the answer to one statement; then `DatabaseUnavailable`. A call of asyncpg may say
+            otherwise with its own ``timeout``.
+    """
+
+    connections_max: int = 10
+    wait_seconds: int = 10
+    statement_seconds: int = 60
+
+
+class Database:
+    """One Postgres database. Connects when first needed and again after a loss; close it at the end.
+
+    Args:
+        url: ``postgresql://...`` as libpq reads it.
+        limits: See there.
+        observe_wait: Told how many seconds each caller waited for a connection.
+    """
+
+    def __init__(
+        self, url: str, limits: PoolLimits | None = None, observe_wait: Callable[[float], None] | None = None
+    ) -> None:
+        self._url = url
+        self._limits = limits or PoolLimits()
+        self._observe_wait = observe_wait
+        self._free = asyncio.Semaphore(self._limits.connections_max)
+        # The one used last is taken first: its memory is warm, and the others can rest.
+        self._idle: list[Connection] = []
+        self._restoring: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection outside any transaction: each statement is one of its own.
+
+        Raises:
+            DatabaseUnavailable: The database cannot be reached, or was lost inside the block: what the last statement
+                did is then not known.
+            Overloaded: No connection came free in time.
+        """
+        connection = await self._take()
+        is_in_doubt = False
+        try:
+            yield connection
+        except LOST as error:
+            connection.terminate()
+            raise DatabaseUnavailable from error
+        except asyncio.CancelledError:
+            is_in_doubt = True
+            raise
+        finally:
+            self._give_back(connection, is_in_doubt=is_in_doubt)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a READ COMMITTED transaction, committed at the end of the block, else undone."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a read-only transaction whose statements all see the same moment."""
+        async with self.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            yield connection
+
+    async def close(self) -> None:
+        """Close every connection: the idle ones now, the others when they come back. Nobody gets one any more."""
+        self._is_closed = True
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*self._restoring, *(_close(connection) for connection in idle))
+
+    async def _take(self) -> Connection:
+        await self._wait()
+        try:
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.is_closed():
+                    return connection
+            return await self._connect()
+        except BaseException:
+            self._free.release()
+            raise
+
+    async def _wait(self) -> None:
+        start = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._limits.wait_seconds):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise Overloaded("no connection to the database came free in time") from error
+        finally:
+            if self._observe_wait is not None:
+                self._observe_wait(time.perf_counter() - start)
+
+    async def _connect(self) -> Connection:
+        if self._is_closed:
+            raise DatabaseUnavailable
+        try:
+            return await asyncpg.connect(
+                self._url,
+                timeout=CONNECT_SECONDS,
+                command_timeout=self._limits.statement_seconds,
+                max_cached_statement_lifetime=0,  # for ever: the statements are constants
+                server_settings=SERVER_SETTINGS,
+            )
+        except (*LOST, asyncpg.PostgresError) as error:
+            raise DatabaseUnavailable from error
+
+    def _give_back(self, connection: Connection, *, is_in_doubt: bool) -> None:
+        if is_in_doubt and not connection.is_closed():
+            # Holds its place until Postgres has said that the statement ended; the caller need not wait for that.
+            task = asyncio.create_task(self._restore(connection))
+            self._restoring.add(task)
+            task.add_done_callback(self._restoring.discard)
+            return
+        self._free.release()
+        if connection.is_closed():
+            return
+        if self._is_closed or connection.is_in_transaction():
+            connection.terminate()
+        else:
+            self._idle.append(connection)
+
+    async def _restore(self, connection: Connection) -> None:
+        try:
+            await connection.execute("SELECT 1", timeout=RESTORE_SECONDS)
+        except (*LOST, asyncpg.PostgresError):
+            connection.terminate()
+        self._give_back(connection, is_in_doubt=False)
+
+
+async def _close(connection: Connection) -> None:
+    try:
+        await connection.close(timeout=RESTORE_SECONDS)
+    except LOST:
+        connection.terminate()
