@@ -1,0 +1,98 @@
+"""A real Postgres for the tests: one server a run, and a migrated database of one's own in milliseconds."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from ratel.store.migrate import migrate
+
+# A process of its own, which sees the end of its input when the run ends, however it ends: nothing stays behind.
+SERVE = """
+import shutil, sys
+from pathlib import Path
+from ratel.store.embedded import start_postgres
+
+folder = Path(sys.argv[1])
+with start_postgres(folder) as postgres:
+    print(postgres.url, flush=True)
+    sys.stdin.read()
+shutil.rmtree(folder)
+"""
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Name a server whose user may create databases: the run's own, or that of RATEL_TEST_DATABASE_URL."""
+    given = os.environ.get("RATEL_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    folder = Path(tempfile.mkdtemp(prefix="ratel-tests-"))
+    folder.chmod(0o755)  # the server may have to run as nobody
+    command = [sys.executable, "-c", SERVE, str(folder)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        assert url, "the embedded PostgreSQL did not start, see above"
+        yield url
+        server.communicate(timeout=60)
+
+
+@pytest.fixture(scope="session")
+async def migrated_database(postgres_url: str) -> AsyncIterator[str]:
+    """Name a migrated database to copy; nobody stays connected to it."""
+    async with created_database(postgres_url, "template0") as url:
+        connection = await asyncpg.connect(url)
+        await migrate(connection)
+        await connection.close()
+        yield urlsplit(url).path[1:]
+
+
+@pytest.fixture(scope="module")
+async def database_url(postgres_url: str, migrated_database: str) -> AsyncIterator[str]:
+    """Name a migrated, empty database which the tests of a module share."""
+    async with created_database(postgres_url, migrated_database) as url:
+        yield url
+
+
+@pytest.fixture
+async def fresh_database_url(postgres_url: str, migrated_database: str) -> AsyncIterator[str]:
+    """Name a migrated, empty database which a test has for itself."""
+    async with created_database(postgres_url, migrated_database) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_database_url(postgres_url: str) -> AsyncIterator[str]:
+    """Name a database without any schema."""
+    async with created_database(postgres_url, "template0") as url:
+        yield url
+
+
+@asynccontextmanager
+async def created_database(server_url: str, template: str) -> AsyncIterator[str]:
+    """Make a copy of a database, and drop it in the end even if somebody is still connected."""
+    name = f"test_{uuid4().hex}"
+    await execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    await execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def execute(url: str, statement: str) -> None:
+    """Run one statement on a connection of its own."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
