@@ -1,0 +1,207 @@
+"""Line items: one amount each, rounded once, with everything that it was made from (R1.7, R12.6).
+
+Totals are sums of rounded amounts, so what is printed adds up to what is charged.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+from ratel.core.band import BandUsage
+from ratel.core.money import Rounding
+from ratel.core.period import Period
+from ratel.core.pricing import PricedThing
+
+Segment: TypeAlias = tuple[tuple[str, str], ...]
+"""Pairs of segment field and value, in the order of the aggregation's segment fields; ``""`` is a missing value."""
+
+
+class LineItemKind(StrEnum):
+    """The kinds of line items that are made today."""
+
+    USAGE = "USAGE"
+    USAGE_CREDIT = "USAGE_CREDIT"
+    STANDING_CHARGE = "STANDING_CHARGE"
+    MINIMUM_SPEND = "MINIMUM_SPEND"
+    MAXIMUM_SPEND = "MAXIMUM_SPEND"
+    COUNTER_RUNNING_TOTAL = "COUNTER_RUNNING_TOTAL"
+    COUNTER_ADJUSTMENT_DEBIT = "COUNTER_ADJUSTMENT_DEBIT"
+    COUNTER_ADJUSTMENT_CREDIT = "COUNTER_ADJUSTMENT_CREDIT"
+
+
+# --- Workings ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PricedQuantity:
+    """A quantity and what the bands make of it.
+
+    Attributes:
+        quantity: None when nothing was counted; a ratio is carried to 50 digits, only for display.
+        units: what the bands count, decided on the exact ratio.
+        amount: exact; zero when nothing was counted and zero units are not charged.
+    """
+
+    quantity: Decimal | None
+    units: Decimal
+    amount: Decimal
+    band_usages: tuple[BandUsage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageWorkings:
+    """Of USAGE and USAGE_CREDIT: ``through.amount - before.amount``.
+
+    Attributes:
+        window: what is priced together, with bands from zero.
+        through: from the window's start up to the end of the line item's service.
+        before: from the window's start up to the start of that service; None when they are the same instant.
+        average_unit_price: None without units.
+        uncapped_amount: of a credit: its rounded amount before the cap.
+    """
+
+    window: Period
+    through: PricedQuantity
+    before: PricedQuantity | None
+    quantity_per_unit: Decimal
+    rounding: Rounding
+    unit: str
+    cumulative: bool
+    average_unit_price: Decimal | None
+    uncapped_amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CounterWorkings:
+    """Of counters: ``(F(level) - F(previous_level)) x days / period_days``.
+
+    Attributes:
+        previous_level: before an adjustment; None for a running total, and so is ``date``.
+        period_amount: exact, of a whole period.
+        prorated: False: the amount is the period's, whatever the days.
+    """
+
+    level: Decimal
+    previous_level: Decimal | None
+    band_usages: tuple[BandUsage, ...]
+    previous_band_usages: tuple[BandUsage, ...]
+    period_amount: Decimal
+    prorated: bool
+    days: int
+    period_days: int
+    date: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StandingChargeWorkings:
+    """Of standing charges: ``period_amount x days / period_days``; the period is all that the charge is for."""
+
+    period_amount: Decimal
+    days: int
+    period_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpendWorkings:
+    """Of minimum and maximum spends: ``prorated_limit - spend``.
+
+    Attributes:
+        limit: of a whole period.
+        prorated_limit: ``limit x days / period_days``, rounded.
+        spend: the sum of the line items that were compared.
+    """
+
+    limit: Decimal
+    prorated_limit: Decimal
+    spend: Decimal
+    days: int
+    period_days: int
+
+
+Workings: TypeAlias = UsageWorkings | CounterWorkings | StandingChargeWorkings | SpendWorkings
+
+
+# --- Line items -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What charges: the plan that an attachment put the account on."""
+
+    product_id: str
+    plan_id: str
+    attachment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineItem:
+    """One amount for one stretch of service.
+
+    Attributes:
+        pricing_id: empty for what the plan itself charges; then ``priced`` is None.
+        segment: the combination that was priced by itself, or the pricing's own segment with its wildcards.
+        bill_period: the whole grid period in which the service begins: what is compared with minimums together.
+        amount: rounded once, with exactly the currency's digits.
+        exact_amount: before it was rounded.
+    """
+
+    kind: LineItemKind
+    description: str
+    origin: Origin
+    pricing_id: str
+    priced: PricedThing | None
+    segment: Segment
+    bill_period: Period
+    service: Period
+    currency: str
+    amount: Decimal
+    exact_amount: Decimal
+    workings: Workings
+
+
+@dataclass(frozen=True, slots=True)
+class UnpricedUsage:
+    """Usage of a thing that the plan prices or ever priced, which no pricing takes, in time or segment (R3.5)."""
+
+    attachment_id: str
+    priced: PricedThing
+    segment: Segment
+    period: Period
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class UnattachedUsage:
+    """Usage while the account is on no plan of the meter's product (R3.5)."""
+
+    meter_id: str
+    period: Period
+    event_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRating:
+    """What an account's service inside a period costs (R12.1).
+
+    Attributes:
+        line_items: by kind in the order of computation, then attachment, priced thing, segment and time.
+        totals: the sum of the line items in each currency, by currency code; none without line items.
+    """
+
+    account_id: str
+    period: Period
+    line_items: tuple[LineItem, ...]
+    totals: tuple[tuple[str, Decimal], ...]
+    unpriced_usages: tuple[UnpricedUsage, ...] = ()
+    unattached_usages: tuple[UnattachedUsage, ...] = ()
+
+
+def sum_by_currency(line_items: Iterable[LineItem]) -> tuple[tuple[str, Decimal], ...]:
+    """Return the sum of the rounded amounts in each currency, by currency code."""
+    totals: dict[str, Decimal] = {}
+    for item in line_items:
+        totals[item.currency] = totals[item.currency] + item.amount if item.currency in totals else item.amount
+    return tuple(sorted(totals.items()))
