@@ -1,14 +1,16 @@
 """Accounts and the attachments that put them on plans (R4.1)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
+from ratel.core.errors import Mistakes, PlanCustom
 from ratel.core.period import Period
+from ratel.core.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who pays."""
+    """Who pays; ``epoch`` anchors the grid of its bill periods, unless an attachment's own does."""
 
     id: str
     name: str
@@ -24,3 +26,31 @@ class Attachment:
     plan_id: str
     period: Period
     epoch: date | None = None
+
+
+def check_custom(attachment: Attachment, plan: Plan) -> None:
+    """Check that a custom plan is attached to its own account only (R3.4).
+
+    Raises:
+        PlanCustom: it is another account's.
+    """
+    if plan.account_id not in ("", attachment.account_id):
+        raise PlanCustom(plan.id)
+
+
+def end_for(old: Attachment, new: Attachment) -> Attachment:
+    """Return the old attachment as it is once the new one has taken its place (R4.1).
+
+    An old one that ends just where the new one starts stays as it is, so that a replacement may be repeated.
+
+    Raises:
+        Invalid: the new one is of another account, or does not start inside the old one.
+    """
+    mistakes = Mistakes()
+    if new.account_id != old.account_id:
+        mistakes.add("account_id", "ACCOUNT_DIFFERENT", "must be the account of the attachment that ends")
+    start, end = old.period.start, old.period.end
+    if not start < new.period.start or (end is not None and end < new.period.start):
+        mistakes.add("start_time", "REPLACEMENT_OUTSIDE", "must lie inside the attachment that ends")
+    mistakes.check()
+    return replace(old, period=Period(start, new.period.start))

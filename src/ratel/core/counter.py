@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from ratel.core.errors import DecimalRange
+from ratel.core.money import ZERO
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:
@@ -17,8 +20,16 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """Sets the level of a counter from the start of a local day on; not below 0."""
+    """Sets the level of a counter from the start of a local day on.
+
+    Raises:
+        DecimalRange: the level is below 0.
+    """
 
     counter_id: str
     date: date
     level: Decimal
+
+    def __post_init__(self) -> None:
+        if self.level < ZERO:
+            raise DecimalRange("must not be below 0", "level")

@@ -1,11 +1,16 @@
-"""A pricing prices one thing for one plan or template during a schedule (R3.2)."""
+"""A pricing prices one thing for one plan or template during a schedule (R3.2).
 
-from dataclasses import dataclass
+What a pricing can be by itself is checked when it is made; whether it fits its plan and thing is `fit_pricing`.
+"""
+
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
 from ratel.core.band import Bands
+from ratel.core.errors import Mistakes
 from ratel.core.period import Period
+from ratel.core.plan import check_spends, fit_amount
 
 WILDCARD = "*"
 
@@ -51,13 +56,22 @@ class ApplyAs(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SpendLimits:
-    """Minimum and maximum spend of a pricing for a period (R6.2); an empty description means the default."""
+    """Minimum and maximum spend of a pricing for a period (R6.2); an empty description means the default.
+
+    Raises:
+        Invalid: the maximum is below the minimum; the paths are those of a pricing.
+    """
 
     minimum: Decimal | None = None
     minimum_in_advance: bool | None = None
     minimum_description: str = ""
     maximum: Decimal | None = None
     maximum_description: str = ""
+
+    def __post_init__(self) -> None:
+        mistakes = Mistakes()
+        check_spends(mistakes, self.minimum, self.maximum)
+        mistakes.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +90,14 @@ class Pricing:
 
     Attributes:
         segment: a value for each of the aggregation's segment fields, in their order; `WILDCARD` matches any.
+        segment_fields: the names of those fields, in the same order.
         pool: whether the combinations that a wildcard matches share one line item and one set of bands.
         period: when it is in force.
+        counter_terms: how a counter is billed; the default for everything else.
+
+    Raises:
+        Invalid: with all mistakes: a compound or counter with a segment, a pool without a wildcard, terms of a counter
+            for something else.
     """
 
     id: str
@@ -86,8 +106,69 @@ class Pricing:
     period: Period
     bands: Bands
     segment: tuple[str, ...] = ()
+    segment_fields: tuple[str, ...] = ()
     pool: bool = False
     spend: SpendLimits = SpendLimits()
     description: str = ""
     apply_as: ApplyAs = ApplyAs.DEBIT
     counter_terms: CounterTerms = CounterTerms()
+
+    def __post_init__(self) -> None:
+        mistakes = Mistakes()
+        if self.segment and self.priced.kind is not PricedKind.AGGREGATION:
+            mistakes.add("segment", "SEGMENT_UNEXPECTED", "must be empty: only aggregations have segments")
+        if self.pool and WILDCARD not in self.segment:
+            mistakes.add("pool", "POOL_WITHOUT_WILDCARD", "must be false without a wildcard in the segment")
+        if self.counter_terms != CounterTerms() and self.priced.kind is not PricedKind.COUNTER:
+            mistakes.add("counter_terms", "COUNTER_TERMS_UNEXPECTED", "must not be set: only counters have them")
+        mistakes.check()
+
+
+PRICED_FIELDS = {
+    PricedKind.AGGREGATION: "aggregation_id",
+    PricedKind.COMPOUND: "compound_aggregation_id",
+    PricedKind.COUNTER: "counter_id",
+}
+"""The field of a pricing that names a thing of each kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class PricingPlace:
+    """What a pricing must fit.
+
+    Attributes:
+        currency: of the owner.
+        owner_product_id: the product of the plan or template.
+        priced_product_id: the product of the thing.
+        segment_fields: of the aggregation; none for other things.
+    """
+
+    currency: str
+    owner_product_id: str
+    priced_product_id: str
+    segment_fields: tuple[str, ...] = ()
+
+
+def fit_pricing(pricing: Pricing, place: PricingPlace) -> Pricing:
+    """Return the pricing with its segment in the aggregation's order and its amounts in the owner's currency.
+
+    Raises:
+        Invalid: with all mistakes: a thing of another product, a segment that does not have exactly the aggregation's
+            segment fields, amounts with too many digits.
+    """
+    mistakes = Mistakes()
+    if place.owner_product_id != place.priced_product_id:
+        field = PRICED_FIELDS[pricing.priced.kind]
+        mistakes.add(field, "PRODUCT_DIFFERENT", "must be of the same product as what the pricing belongs to")
+    if set(pricing.segment_fields) != set(place.segment_fields):
+        listed = ", ".join(place.segment_fields) or "no field"
+        mistakes.add("segment", "SEGMENT_FIELDS", f"must have a value for exactly the segment fields: {listed}")
+    spend = replace(
+        pricing.spend,
+        minimum=fit_amount(mistakes, "minimum_spend", pricing.spend.minimum, place.currency),
+        maximum=fit_amount(mistakes, "maximum_spend", pricing.spend.maximum, place.currency),
+    )
+    mistakes.check()
+    values = dict(zip(pricing.segment_fields, pricing.segment, strict=True))
+    segment = tuple(values[field] for field in place.segment_fields)
+    return replace(pricing, segment=segment, segment_fields=place.segment_fields, spend=spend)
