@@ -1,7 +1,7 @@
-"""All that the catalog says of some plans at one moment: what rating is done by."""
+"""What of the catalog takes part in rating some plans, as it stood at one revision."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ratel.core.counter import Counter
 from ratel.core.meter import Aggregation, CompoundAggregation, Meter
@@ -11,31 +11,26 @@ from ratel.core.pricing import Owner, PricedThing, Pricing
 
 @dataclass(frozen=True, slots=True)
 class PlanCatalog:
-    """Some plans, with everything that they name. Mappings are by id.
+    """Plans, and all that they refer to, each by its id.
 
     Attributes:
-        revision: of the catalog; while it stands, so does everything here.
+        plans: the plans asked for; one that does not exist is absent.
         plan_templates: those of the plans.
-        pricings: the plans' own and their templates', by id; see `core.schedule` for which is in force.
-        aggregations: those that are priced, or were, and the operands of the compounds.
-        compound_aggregations: those that are priced, or were.
-        counters: those that are priced.
-        meters: those of the aggregations.
-        priced_things: what plan or template ever priced which aggregation or compound, also by a pricing that was
-            deleted, and which counter it prices.
-        rollup_numbers: for each aggregation, by its id, the rollup that keeps its sums.
-        meter_numbers: by which events name their meter.
+        pricings: all pricings of these plans and templates, whatever their schedule.
+        priced_things: what each of these plans and templates ever priced, also by a pricing that was deleted;
+            counters are not remembered.
+        aggregations: all that are priced or were, and the operands of the compounds.
+        compound_aggregations: all that are priced or were.
+        counters: all that are priced.
+        meters: all meters of the catalog: usage of a product without an attachment is reported too.
     """
 
-    revision: int
-    settings: Settings
-    plans: Mapping[str, Plan]
-    plan_templates: Mapping[str, PlanTemplate]
-    pricings: tuple[Pricing, ...]
-    aggregations: Mapping[str, Aggregation]
-    compound_aggregations: Mapping[str, CompoundAggregation]
-    counters: Mapping[str, Counter]
-    meters: Mapping[str, Meter]
-    priced_things: frozenset[tuple[Owner, PricedThing]]
-    rollup_numbers: Mapping[str, int]
-    meter_numbers: Mapping[str, int]
+    settings: Settings = Settings()
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+    plan_templates: Mapping[str, PlanTemplate] = field(default_factory=dict)
+    pricings: tuple[Pricing, ...] = ()
+    priced_things: frozenset[tuple[Owner, PricedThing]] = frozenset()
+    aggregations: Mapping[str, Aggregation] = field(default_factory=dict)
+    compound_aggregations: Mapping[str, CompoundAggregation] = field(default_factory=dict)
+    counters: Mapping[str, Counter] = field(default_factory=dict)
+    meters: Mapping[str, Meter] = field(default_factory=dict)
