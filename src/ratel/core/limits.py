@@ -1,6 +1,6 @@
 """Every limit of the domain, each with its reason beside it. Limits of the machinery stand in the configuration.
 
-A limit that protobuf rules enforce stands in the protos alone; here are those that core itself checks.
+Limits of shape are enforced by the contracts' own rules; a test compares them with the figures here.
 """
 
 # --- Decimals (R1.7) ---
@@ -18,7 +18,7 @@ EXACT_DIGITS = 1_000
 """Significant digits that exact arithmetic keeps before it refuses. Formulas give at most `FORMULA_DIGITS_MAX`; a sum
 over 10^18 events, times a price and a rate, adds fewer than 100; the rest is room. Short numbers cost nothing more."""
 
-# --- Ids ---
+# --- Shape ---
 
 ID_LENGTH_MAX = 128
 """Characters of an id: room for a namespaced UUID, and three of them in one index row of Postgres."""
@@ -26,27 +26,22 @@ ID_LENGTH_MAX = 128
 IDENTIFIER_LENGTH_MAX = 63
 """Characters of a field's or aggregation's name: what Postgres takes as an identifier, should it ever be a column."""
 
-# --- Usage ---
-
 EVENTS_PER_MESSAGE_MAX = 10_000
 """Twice what is advised: beyond it a message only holds its neighbours up, without being faster."""
 
 METER_FIELDS_MAX = 64
-"""Fields of a meter: a bitmap of present values fits 8 bytes, and no known meter has half as many."""
+"""Fields of a meter: a bitmap of present values fits 8 bytes."""
 
 SEGMENT_FIELDS_MAX = 8
 """Segment fields of an aggregation: every priced segment is compared with each combination, field by field."""
 
-FILTER_VALUES_MAX = 1_000
-"""Values of an aggregation's filter: they travel as one array parameter of one statement."""
-
-EVENT_FUTURE_HOURS = 24
-"""How far ahead of the server's clock an event may be: the widest error of a clock set to another time zone."""
-
-# --- Catalog ---
+FILTER_VALUES_MAX = 100
+"""Values of an aggregation's filter: every event of the meter is compared with them."""
 
 BANDS_MAX = 100
-"""Bands of a pricing: ten times the longest published price list; bounds the workings that a line item carries."""
+"""Bands of a pricing: ten times the longest price list known; bounds the workings that a line item carries."""
+
+# --- Calendar ---
 
 PERIOD_INTERVAL_MAX = 1_200
 """Days, weeks, months or years joined to one bill period: a century of months, and still inside the calendar."""
