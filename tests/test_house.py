@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,6 +51,11 @@ def walk(folder: Path) -> Iterator[Path]:
 OURS = list(walk(ROOT))
 
 
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path.relative_to(ROOT)))
+
+
 def python_files(folder: Path) -> list[Path]:
     return [path for path in OURS if path.suffix == ".py" and path.is_relative_to(folder)]
 
@@ -59,7 +65,7 @@ def check(files: Iterable[Path], rule: str, mistakes_of: Callable[[ast.Module], 
     places = [
         f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}: {what}"
         for path in files
-        for node, what in mistakes_of(ast.parse(path.read_text()))
+        for node, what in mistakes_of(parse(path))
     ]
     assert not places, f"{rule}:\n  " + "\n  ".join(places)
 
@@ -123,7 +129,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     names = {path: ".".join(path.relative_to(RATEL.parent).with_suffix("").parts) for path in python_files(RATEL)}
     known = set(names.values())
     graph = {
-        name: {target for _, target in imports_of(ast.parse(path.read_text())) if target in known and target != name}
+        name: {target for _, target in imports_of(parse(path)) if target in known and target != name}
         for path, name in names.items()
     }
     # Whoever imports nothing that is left, or is imported by nothing that is left, is in no circle.
@@ -170,7 +176,7 @@ def test_only_money_divides() -> None:
     check(python_files(RATEL / "core"), "core divides by money.divide only, which says how exactly", divisions)
     elsewhere = [path for path in python_files(RATEL / "core") if path.name != "money.py"]
     for path in elsewhere:
-        assert not [node for node in ast.parse(path.read_text()).body if is_function(node, "divide")], path
+        assert not [node for node in parse(path).body if is_function(node, "divide")], path
 
 
 def is_function(node: ast.AST, name: str) -> bool:
@@ -233,9 +239,9 @@ def test_what_is_public_says_what_it_is() -> None:
 
 
 def test_names_say_what_is_inside() -> None:
-    vague = [path.relative_to(ROOT) for path in OURS if FORBIDDEN_NAMES.match(path.stem)]
-    folders = {parent for path in OURS for parent in path.relative_to(ROOT).parents}
-    vague += [folder for folder in folders if FORBIDDEN_NAMES.match(folder.name)]
+    files = [path.relative_to(ROOT) for path in OURS if path.suffix in (".py", ".proto", ".sql")]
+    named = {*files, *(folder for file in files for folder in file.parents)}
+    vague = sorted(path for path in named if FORBIDDEN_NAMES.match(path.stem))
     assert not vague, f"name files after the noun they are about: {', '.join(map(str, vague))}"
 
 
