@@ -46,6 +46,12 @@ BANDS_MAX = 100
 PERIOD_INTERVAL_MAX = 1_200
 """Days, weeks, months or years joined to one bill period: a century of months, and still inside the calendar."""
 
+# --- Rating ---
+
+RATING_WINDOWS_MAX = 10_000
+"""Bill periods, windows and slices of one account's rating: ten years of days for one thing, or of months for twenty;
+bounds what one request computes to about a second."""
+
 # --- Formulas (R2.6) ---
 
 FORMULA_LENGTH_MAX = 2_000

@@ -1,0 +1,85 @@
+"""From what is kept of events to a quantity: one ratio for each combination of segment values (R2.2 to R2.4)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from ratel.core.event import Partial
+from ratel.core.meter import Aggregation, Method
+from ratel.core.money import ONE, Rounding, divide, round_units
+
+Values: TypeAlias = tuple[str, ...]
+"""A value for each of some string fields; ``""`` for a missing one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A quantity as a ratio, so that its units are decided before anything was cut off (R1.6)."""
+
+    numerator: Decimal
+    denominator: Decimal = ONE
+
+    @property
+    def value(self) -> Decimal:
+        """The quantity, carried to 50 digits if it is a ratio."""
+        return self.numerator if self.denominator == ONE else divide(self.numerator, self.denominator)
+
+    def units(self, quantity_per_unit: Decimal, rounding: Rounding) -> Decimal:
+        """Return what bands count."""
+        return round_units(self.numerator, self.denominator * quantity_per_unit, rounding)
+
+
+def quantity_of(method: Method, partial: Partial) -> Quantity | None:
+    """Return the quantity of the events that a partial stands for; None when nothing counts (R2.3).
+
+    Runs inside `money.EXACT`.
+    """
+    value = _value(method, partial) if partial.value_count else None
+    if value is None:
+        return None
+    return Quantity(value, Decimal(partial.value_count)) if method is Method.MEAN else Quantity(value)
+
+
+def _value(method: Method, partial: Partial) -> Decimal | None:
+    match method:
+        case Method.SUM | Method.MEAN:
+            return partial.value_sum
+        case Method.MIN:
+            return partial.value_min
+        case Method.MAX:
+            return partial.value_max
+        case Method.LATEST:
+            return partial.latest_value
+        case Method.UNIQUE:
+            return Decimal(len(partial.values))
+        case Method.COUNT:
+            return Decimal(partial.value_count)
+
+
+def merge(partials: Iterable[Partial]) -> Partial:
+    """Return the partial of the union of disjoint sets of events; their order does not matter."""
+    union = Partial()
+    for partial in partials:
+        union.merge(partial)
+    return union
+
+
+def by_segment(aggregation: Aggregation, by_dimensions: Mapping[Values, Partial]) -> dict[Values, Partial]:
+    """Keep what the filter keeps, and merge what differs in other dimensions than the segment fields.
+
+    Args:
+        aggregation: whose filter and segment fields are meant.
+        by_dimensions: partials by a value for each of ``aggregation.rollup.dimensions``, in their order.
+
+    Returns:
+        Partials by a value for each of ``aggregation.segment_fields``, in their order, by value.
+    """
+    dimensions = aggregation.rollup.dimensions
+    places = [dimensions.index(field) for field in aggregation.segment_fields]
+    apart: dict[Values, list[Partial]] = {}
+    for values, partial in by_dimensions.items():
+        if aggregation.filter and values[dimensions.index(aggregation.filter.field)] not in aggregation.filter.values:
+            continue
+        apart.setdefault(tuple(values[place] for place in places), []).append(partial)
+    return {values: merge(partials) for values, partials in sorted(apart.items())}

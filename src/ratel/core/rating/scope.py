@@ -1,0 +1,145 @@
+"""What is rated, and what must be read for it: found before any usage is known, so that one query can fetch it all."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from ratel.core.account import Account, Attachment
+from ratel.core.compiled import CompiledPlan
+from ratel.core.counter import Adjustment
+from ratel.core.errors import Invalid, Violation
+from ratel.core.limits import RATING_WINDOWS_MAX
+from ratel.core.meter import Meter, RollupDefinition
+from ratel.core.money import exact
+from ratel.core.period import Period
+from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, service_of, thing_part
+
+
+@dataclass(frozen=True, slots=True)
+class RatingContext:
+    """An account and all that its rating depends on but usage, from one snapshot.
+
+    Attributes:
+        attachments: those that overlap what is asked for; others do no harm.
+        adjustments: all until the end of what is asked for.
+        plans: those of the attachments, by id.
+        meters: all meters, so that usage outside attachments is found.
+    """
+
+    account: Account
+    attachments: tuple[Attachment, ...]
+    adjustments: tuple[Adjustment, ...]
+    plans: dict[str, CompiledPlan]
+    meters: tuple[Meter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What of an account is rated.
+
+    Attributes:
+        services: by the start of their attachments.
+        parts: by service, then time.
+        thing_parts: by service, then thing, then time.
+        unattached: the event counts to read where the account is on no plan of the meter's product.
+    """
+
+    context: RatingContext
+    asked: Period
+    services: tuple[Service, ...]
+    parts: tuple[Part, ...]
+    thing_parts: tuple[ThingPart, ...]
+    unattached: tuple[Read, ...]
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """All that must be known of the account's events, each once."""
+        priced = (
+            Read(aggregation.rollup, each.period)
+            for thing_part in self.thing_parts
+            for aggregation in thing_part.thing.aggregations
+            for each in thing_part.slices
+        )
+        return tuple(dict.fromkeys([*priced, *self.unattached]))
+
+
+@exact
+def survey(context: RatingContext, asked: Period) -> Scope:
+    """Find what is to be rated.
+
+    Args:
+        context: see there.
+        asked: any period with an end; it may cut bill periods and windows.
+
+    Raises:
+        Invalid: there are more than `RATING_WINDOWS_MAX` windows, at ``end_time``.
+        PeriodInvalid: a bill period reaches outside the years 1 to 9999.
+    """
+    services = tuple(_services(context, asked))
+    budget = _Budget()
+    parts = tuple(part for service in services for part in budget.spend(parts_of(service)))
+    thing_parts = tuple(budget.spend_windows(_thing_parts(services, parts)))
+    return Scope(context, asked, services, parts, thing_parts, tuple(_unattached(context, services, asked)))
+
+
+def _services(context: RatingContext, asked: Period) -> Iterator[Service]:
+    for attachment in sorted(context.attachments, key=lambda each: (each.period.start, each.id)):
+        service = service_of(context.account, attachment, context.plans[attachment.plan_id], asked)
+        if service:
+            yield service
+
+
+def _thing_parts(services: Iterable[Service], parts: Iterable[Part]) -> Iterator[ThingPart]:
+    parts = tuple(parts)
+    for service in services:
+        own = [part for part in parts if part.service is service]
+        for thing in service.plan.things:
+            yield from (thing_part(part, thing) for part in own)
+
+
+class _Budget:
+    """Bounds the work of one account: stops while parts and windows are being made, not after."""
+
+    def __init__(self) -> None:
+        self._left = RATING_WINDOWS_MAX
+
+    def spend(self, parts: Iterable[Part]) -> Iterator[Part]:
+        for part in parts:
+            self._take(1)
+            yield part
+
+    def spend_windows(self, thing_parts: Iterable[ThingPart]) -> Iterator[ThingPart]:
+        for each in thing_parts:
+            self._take(len(each.windows) + len(each.slices))
+            yield each
+
+    def _take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            message = f"must leave at most {RATING_WINDOWS_MAX} windows to rate: ask for less at once"
+            raise Invalid((Violation("end_time", "WINDOW_COUNT", message),))
+
+
+# --- Usage outside attachments ----------------------------------------------------------------------------------------
+
+
+def _unattached(context: RatingContext, services: Iterable[Service], asked: Period) -> Iterator[Read]:
+    covered: dict[str, list[Period]] = {}
+    for service in services:
+        covered.setdefault(service.plan.template.product_id, []).append(service.asked)
+    for meter in sorted(context.meters, key=lambda each: each.id):
+        counted = RollupDefinition(meter.id, "", keeps_values=False, dimensions=())
+        for period in _gaps(asked, covered.get(meter.product_id, ())):
+            yield Read(counted, period)
+
+
+def _gaps(asked: Period, covered: Iterable[Period]) -> Iterator[Period]:
+    """Yield what disjoint periods inside the asked one leave of it, by time."""
+    bounds: list[datetime] = [asked.start]
+    for period in covered:  # services are by start already
+        bounds += [period.start, end_of(period)]
+    bounds.append(end_of(asked))
+    for index, (start, end) in enumerate(pairwise(bounds)):
+        if index % 2 == 0 and start < end:
+            yield Period(start, end)

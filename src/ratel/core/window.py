@@ -1,0 +1,156 @@
+"""What is rated together: bill periods, the parts of them that an attachment covers, and their windows (R4.2, R4.3).
+
+Three stretches of time play together: the *asked* period, which may begin and end anywhere; the grid's bill periods,
+cut to the attachment; and the schedules of pricings. A window always reaches back to where its bands begin, even if
+only its end is asked for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from ratel.core.account import Account, Attachment
+from ratel.core.compiled import CompiledPlan, CompiledThing, InForce
+from ratel.core.meter import RollupDefinition
+from ratel.core.period import Grid, Period, days
+from ratel.core.pricing import Pricing
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An account on a plan.
+
+    Attributes:
+        grid: of its bill periods.
+        asked: what of the attachment is asked for.
+    """
+
+    attachment: Attachment
+    plan: CompiledPlan
+    grid: Grid
+    asked: Period
+
+    def days(self, period: Period) -> int:
+        """Return the local days of a period that has an end (R4.4)."""
+        return days(period.start, end_of(period), self.grid.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One bill period of a service.
+
+    Attributes:
+        bill_period: the whole period of the grid.
+        covered: what of it the attachment covers.
+        asked: what of that is asked for.
+    """
+
+    service: Service
+    bill_period: Period
+    covered: Period
+    asked: Period
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of a part in which one pricing is in force: it is priced by itself, with bands from zero.
+
+    Attributes:
+        asked: what of it is asked for.
+    """
+
+    pricing: Pricing
+    period: Period
+    asked: Period
+
+    @property
+    def origin(self) -> datetime:
+        """Where its bands begin to count."""
+        return self.period.start
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A stretch in which the same pricings are in force for a thing.
+
+    Attributes:
+        is_asked: whether it is asked for, or only lies between a window's origin and what is asked for.
+    """
+
+    period: Period
+    in_force: InForce
+    is_asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ThingPart:
+    """One priced thing in one part.
+
+    Attributes:
+        windows: those of which something is asked for; by segment, then time.
+        slices: disjoint, by time; none for a counter.
+    """
+
+    part: Part
+    thing: CompiledThing
+    windows: tuple[Window, ...]
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Asks what is kept of an account's events in a period, for each combination of the rollup's dimensions."""
+
+    rollup: RollupDefinition
+    period: Period
+
+
+def end_of(period: Period) -> datetime:
+    """Return the end of a period that has one.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if period.end is None:
+        raise ValueError("the period has no end")
+    return period.end
+
+
+def service_of(account: Account, attachment: Attachment, plan: CompiledPlan, asked: Period) -> Service | None:
+    """Return the part of an attachment that is asked for; None if there is none."""
+    found = attachment.period.intersect(asked)
+    return Service(attachment, plan, plan.grid(attachment.epoch, account.epoch), found) if found else None
+
+
+def parts_of(service: Service) -> Iterator[Part]:
+    """Yield the bill periods of which something is asked for, by time."""
+    for bill_period in service.grid.periods(service.asked):
+        covered = bill_period.intersect(service.attachment.period)
+        asked = bill_period.intersect(service.asked)
+        if covered and asked:
+            yield Part(service, bill_period, covered, asked)
+
+
+def thing_part(part: Part, thing: CompiledThing) -> ThingPart:
+    """Return the windows of a thing in a part, and the slices in which its usage is needed."""
+    windows = tuple(_windows(part, thing))
+    slices = tuple(_slices(part, thing, windows)) if thing.aggregations else ()
+    return ThingPart(part, thing, windows, slices)
+
+
+def _windows(part: Part, thing: CompiledThing) -> Iterator[Window]:
+    for period, pricing in thing.stretches:
+        window = period.intersect(part.covered)
+        asked = window and window.intersect(part.asked)
+        if window and asked:
+            yield Window(pricing, window, asked)
+
+
+def _slices(part: Part, thing: CompiledThing, windows: tuple[Window, ...]) -> Iterator[Slice]:
+    segments = {window.pricing.segment for window in windows}
+    origin = min((window.origin for window in windows), default=part.asked.start)
+    for period, in_force in thing.cut(origin, part.asked.start):
+        if any(pricing.segment in segments for pricing in in_force.pricings):
+            yield Slice(period, in_force, is_asked=False)
+    for period, in_force in thing.cut(part.asked.start, end_of(part.asked)):
+        yield Slice(period, in_force, is_asked=True)
