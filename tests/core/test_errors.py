@@ -39,7 +39,7 @@ LEAVES: list[RatelError] = [
 
 
 def leaf_classes(kind: type[RatelError]) -> set[type[RatelError]]:
-    below = [leaf_classes(sub) for sub in kind.__subclasses__() if sub.__module__ == errors.__name__]
+    below = [leaf_classes(sub) for sub in kind.__subclasses__() if sub.__module__.startswith("ratel.core.")]
     return set().union(*below) if below else {kind}
 
 

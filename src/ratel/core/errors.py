@@ -6,154 +6,12 @@ the metadata to act on. Messages are for people and may change. Every error can 
 
 # ruff: noqa: N818 -- the tree names states ("not found"), an Error at the end of each would say nothing
 
-from collections.abc import Callable, Iterable
-from copy import copy
-from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
-
-
-class RatelError(Exception):
-    """Anything that Ratel refuses or cannot do.
-
-    Attributes:
-        reason: UPPER_SNAKE_CASE, stable, one per kind of mistake.
-        message: one sentence for a person, without amounts or secrets.
-        metadata: what a program needs to act on it, such as the id of the one in the way.
-    """
-
-    reason: str = "UNKNOWN"
-    message: str
-    metadata: dict[str, str]
-
-    def __init__(self, message: str, **metadata: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.metadata = metadata
-
-    def __str__(self) -> str:
-        return self.message
-
-    def __reduce__(self) -> tuple[Callable[..., "RatelError"], tuple[type["RatelError"], dict[str, object]]]:
-        # Leaves have constructors of their own, so the state is restored rather than the call repeated.
-        return _restored, (type(self), dict(self.__dict__))
-
-
-def _restored(kind: type[RatelError], state: dict[str, object]) -> RatelError:
-    error = kind.__new__(kind, state["message"])
-    error.__dict__.update(state)
-    return error
-
-
-# --- The request is wrong by itself -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One mistake in one field.
-
-    Attributes:
-        field: the path from the request's root, such as ``bands[2].lower_limit``; empty for the whole.
-        reason: UPPER_SNAKE_CASE.
-        message: what would be right, for a person.
-    """
-
-    field: str
-    reason: str
-    message: str
-
-    def under(self, prefix: str) -> "Violation":
-        """Return the same mistake, seen from the message that holds it at ``prefix``."""
-        return replace(self, field=_joined(prefix, self.field))
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}" if self.field else self.message
-
-
-def _joined(prefix: str, field: str) -> str:
-    if not prefix or not field or field.startswith("["):
-        return prefix + field
-    return f"{prefix}.{field}"
-
-
-class Invalid(RatelError):
-    """The request is wrong whatever is stored: change it before sending it again.
-
-    Carries all mistakes of the request, at least one. Its reason is theirs if they share one, else ``INVALID``.
-    """
-
-    reason = "INVALID"
-    violations: tuple[Violation, ...]
-
-    def __init__(self, violations: Iterable[Violation], **metadata: str) -> None:
-        self.violations = tuple(violations)
-        super().__init__("; ".join(map(str, self.violations)), **metadata)
-        reasons = {violation.reason for violation in self.violations}
-        if len(reasons) == 1:
-            self.reason = reasons.pop()
-
-    def under(self, prefix: str) -> Self:
-        """Return the same error with every path seen from the message that holds it at ``prefix``."""
-        moved = copy(self)
-        moved.violations = tuple(violation.under(prefix) for violation in self.violations)
-        moved.message = "; ".join(map(str, moved.violations))
-        return moved
-
-
-class Mistakes:
-    """Collects every mistake of one request, so that its sender learns them all at once."""
-
-    def __init__(self) -> None:
-        self._violations: list[Violation] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._violations)
-
-    def add(self, field: str, reason: str, message: str) -> None:
-        """Note one mistake."""
-        self._violations.append(Violation(field, reason, message))
-
-    def extend(self, invalid: Invalid) -> None:
-        """Note all mistakes of an error that was caught."""
-        self._violations += invalid.violations
-
-    def under(self, prefix: str = "") -> "_Under":
-        """Return a context that swallows an `Invalid` raised inside and notes it with ``prefix`` before its paths.
-
-        What the block was to assign is then unassigned: use it only after `check`.
-        """
-        return _Under(self, prefix)
-
-    def check(self) -> None:
-        """Raise one `Invalid` with all that was noted, if anything was."""
-        if self._violations:
-            raise Invalid(self._violations)
-
-
-class _Under:
-    """The context of `Mistakes.under`."""
-
-    def __init__(self, mistakes: Mistakes, prefix: str) -> None:
-        self._mistakes = mistakes
-        self._prefix = prefix
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        if not isinstance(error, Invalid):
-            return False
-        self._mistakes.extend(error.under(self._prefix))
-        return True
-
-
-class FieldInvalid(Invalid):
-    """One field is wrong; the leaf says how. ``field`` may stay empty and be filled by `Invalid.under`."""
-
-    def __init__(self, message: str, field: str = "", **metadata: str) -> None:
-        super().__init__((Violation(field, type(self).reason, message),), **metadata)
+# Errors are imported from here, the root and its first trunk too.
+from ratel.core.invalid import FieldInvalid as FieldInvalid  # noqa: PLC0414
+from ratel.core.invalid import Invalid as Invalid  # noqa: PLC0414
+from ratel.core.invalid import Mistakes as Mistakes  # noqa: PLC0414
+from ratel.core.invalid import RatelError as RatelError  # noqa: PLC0414
+from ratel.core.invalid import Violation as Violation  # noqa: PLC0414
 
 
 class FieldRequired(FieldInvalid):
@@ -222,9 +80,6 @@ class PageTokenInvalid(FieldInvalid):
         super().__init__(message, field)
 
 
-# --- What the request names is not there ------------------------------------------------------------------------------
-
-
 class NotFound(RatelError):
     """Something that the request names does not exist."""
 
@@ -236,9 +91,6 @@ class ResourceNotFound(NotFound):
 
     def __init__(self, resource: str, resource_id: str) -> None:
         super().__init__(f"{_spoken(resource)} {resource_id!r} does not exist", resource=resource, id=resource_id)
-
-
-# --- What the request makes is there already, otherwise ---------------------------------------------------------------
 
 
 class Conflict(RatelError):
@@ -265,9 +117,6 @@ class AdjustmentExists(Conflict):
     def __init__(self, adjustment_id: str) -> None:
         message = f"adjustment {adjustment_id!r} already sets this counter for the account on that day"
         super().__init__(message, adjustment_id=adjustment_id)
-
-
-# --- The state does not allow it --------------------------------------------------------------------------------------
 
 
 class Unready(RatelError):
@@ -348,9 +197,6 @@ class SchemaUnknown(Unready):
         super().__init__(f"the database's schema is {found}, not {wanted}", found=found, wanted=wanted)
 
 
-# --- Somebody else was faster -----------------------------------------------------------------------------------------
-
-
 class Stale(RatelError):
     """It changed since it was read: read it again, then repeat."""
 
@@ -367,9 +213,6 @@ class EtagMismatch(Stale):
         super().__init__(message, resource=resource, id=resource_id)
 
 
-# --- Not now, not here, not you ---------------------------------------------------------------------------------------
-
-
 class Exhausted(RatelError):
     """A limit on how much at once is reached: repeat later, or ask for less."""
 
@@ -380,18 +223,14 @@ class Overloaded(Exhausted):
     """The server has as much work in hand as it takes at once."""
 
     reason = "OVERLOADED"
-
-    def __init__(self, message: str = "the server has as much work as it takes at once") -> None:
-        super().__init__(message)
+    message = "the server has as much work as it takes at once"
 
 
 class StreamLimit(Exhausted):
     """The server has as many usage streams open as it takes."""
 
     reason = "STREAM_LIMIT"
-
-    def __init__(self, message: str = "the server has as many usage streams open as it takes") -> None:
-        super().__init__(message)
+    message = "the server has as many usage streams open as it takes"
 
 
 class Unavailable(RatelError):
@@ -404,18 +243,14 @@ class Draining(Unavailable):
     """The server is about to end: connect again and go on there."""
 
     reason = "DRAINING"
-
-    def __init__(self, message: str = "the server is about to end, connect again") -> None:
-        super().__init__(message)
+    message = "the server is about to end, connect again"
 
 
 class DatabaseUnavailable(Unavailable):
     """The database does not answer, or its connection was lost before the answer came."""
 
     reason = "DATABASE_UNAVAILABLE"
-
-    def __init__(self, message: str = "the database does not answer") -> None:
-        super().__init__(message)
+    message = "the database does not answer"
 
 
 class Denied(RatelError):
