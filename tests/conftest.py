@@ -6,14 +6,22 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
+import grpc
 import pytest
 
+from ratel.account.v1.account_service_pb2_grpc import AccountServiceStub
+from ratel.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from ratel.config import Configuration
+from ratel.rating.v1.rating_service_pb2_grpc import RatingServiceStub
+from ratel.server.serve import RunningServer, running
 from ratel.store.migrate import migrate
+from ratel.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 # A process of its own, which sees the end of its input when the run ends, however it ends: nothing stays behind.
 SERVE = """
@@ -96,3 +104,46 @@ async def execute(url: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A real server on a free port, and what a test calls it with.
+
+    Attributes:
+        running: The server itself: its targets, and `drain`.
+        database_url: Its database, for what no method shows.
+        channel: For services and calls beside the stubs.
+    """
+
+    running: RunningServer
+    database_url: str
+    channel: grpc.aio.Channel
+    catalog: CatalogServiceStub
+    accounts: AccountServiceStub
+    usage: UsageServiceStub
+    rating: RatingServiceStub
+
+
+@asynccontextmanager
+async def served(database_url: str, **settings: object) -> AsyncIterator[Served]:
+    """Run a server on a database, with other settings than a test's usual ones where a test needs them."""
+    usual = {"listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0", "drain_seconds": 5}
+    configuration = Configuration.model_validate(usual | settings)
+    async with running(configuration, database_url) as server, grpc.aio.insecure_channel(server.target) as channel:
+        yield Served(
+            server,
+            database_url,
+            channel,
+            CatalogServiceStub(channel),
+            AccountServiceStub(channel),
+            UsageServiceStub(channel),
+            RatingServiceStub(channel),
+        )
+
+
+@pytest.fixture(scope="module")
+async def server(database_url: str) -> AsyncIterator[Served]:
+    """Give a server whose database the tests of a module share."""
+    async with served(database_url) as running_server:
+        yield running_server

@@ -1,0 +1,160 @@
+"""What stands around every method of ours: metrics, errors, admission, and the contract's rules for single requests.
+
+Health, reflection and channelz pass untouched: they must answer when everything else is refused.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError, Message
+from uuid_utils import uuid7
+
+from ratel.core.errors import FieldInvalid
+from ratel.server.admission import Admission
+from ratel.server.errors import Context, answering_errors
+from ratel.server.metrics import CallMetrics, MethodMetrics
+from ratel.server.validation import check_message
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+FoundHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Method: TypeAlias = Callable[[Any, Context], Any]
+
+OURS = "/ratel."
+# Its events break rules one by one, and each has a verdict of its own.
+CHECKED_BY_THEMSELVES = {"/ratel.usage.v1.UsageService/SubmitUsage"}
+REQUEST_ID = "x-request-id"
+REQUEST_ID_LENGTH_MAX = 128
+
+
+class MessageMalformed(FieldInvalid):
+    """The bytes are no message of the method's request."""
+
+    reason = "MESSAGE_MALFORMED"
+
+
+class Malformed:
+    """Stands for a request that could not be read, until somebody can answer it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What one method is wrapped in."""
+
+    path: str
+    metrics: MethodMetrics
+    admission: Admission
+    is_stream: bool
+
+    @asynccontextmanager
+    async def call(self, context: Context) -> AsyncIterator[None]:
+        """Surround one call."""
+        request_id = _request_id_of(context)
+        structlog.contextvars.bind_contextvars(request_id=request_id, method=self.path)
+        with self.metrics.observing(context):
+            async with answering_errors(context, request_id):
+                with self.admission.admitted(is_stream=self.is_stream):
+                    yield
+
+    def read(self, request: Message | Malformed) -> Message:
+        """Count a message that was received, and refuse one that could not be read."""
+        self.metrics.received.inc()
+        if isinstance(request, Malformed):
+            raise MessageMalformed("the bytes are no message of this method")
+        return request
+
+    def check(self, request: Message | Malformed) -> Message:
+        """Read the only message of a call and refuse what breaks the contract's rules."""
+        message = self.read(request)
+        if self.path not in CHECKED_BY_THEMSELVES:
+            check_message(message)
+        return message
+
+    async def read_all(self, requests: AsyncIterator[Message | Malformed]) -> AsyncIterator[Message]:
+        """Read a stream of messages, whose rules are the method's own business."""
+        async for request in requests:
+            yield self.read(request)
+
+
+class Interceptor(grpc.aio.ServerInterceptor):
+    """Wraps every method of ours, once."""
+
+    def __init__(self, metrics: CallMetrics, admission: Admission) -> None:
+        self._metrics = metrics
+        self._admission = admission
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[FoundHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> FoundHandler:
+        """Return a method's handler, wrapped if it is ours."""
+        path = handler_call_details.method
+        wrapped = self._wrapped.get(path)
+        if wrapped is not None:
+            return wrapped
+        handler = await continuation(handler_call_details)
+        # No handler: gRPC answers UNIMPLEMENTED. Only what exists is kept, or callers could fill the memory.
+        if handler is None or not path.startswith(OURS):
+            return handler
+        self._wrapped[path] = self._wrap(path, handler)
+        return self._wrapped[path]
+
+    def _wrap(self, path: str, handler: Handler) -> Handler:
+        kind, attribute, make_handler, wrap = SHAPES[handler.request_streaming, handler.response_streaming]
+        metrics = self._metrics.of_method(path, kind)
+        around = Around(path, metrics, self._admission, handler.request_streaming)
+        read = around.read_all if handler.request_streaming else around.check
+        answer = wrap(around, read, getattr(handler, attribute))
+        wrapped: Handler = make_handler(answer, _reader(handler.request_deserializer), handler.response_serializer)
+        return wrapped
+
+
+def _one(around: Around, read: Callable[[Any], Any], method: Method) -> Method:
+    async def answer(request: Any, context: Context) -> Any:
+        async with around.call(context):
+            response = await method(read(request), context)
+            around.metrics.sent.inc()
+            return response
+
+    return answer
+
+
+def _many(around: Around, read: Callable[[Any], Any], method: Method) -> Method:
+    async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
+        async with around.call(context):
+            async for response in method(read(request), context):
+                yield response
+                around.metrics.sent.inc()
+
+    return answer
+
+
+SHAPES: dict[tuple[bool, bool], tuple[str, str, Callable[..., Any], Callable[..., Method]]] = {
+    (False, False): ("unary", "unary_unary", grpc.unary_unary_rpc_method_handler, _one),
+    (True, False): ("client_stream", "stream_unary", grpc.stream_unary_rpc_method_handler, _one),
+    (False, True): ("server_stream", "unary_stream", grpc.unary_stream_rpc_method_handler, _many),
+    (True, True): ("bidi_stream", "stream_stream", grpc.stream_stream_rpc_method_handler, _many),
+}
+
+
+def _reader(deserialize: Any) -> Callable[[bytes], Any]:
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return Malformed()
+
+    return read
+
+
+def _request_id_of(context: Context) -> str:
+    """Return what the caller or its proxy calls the request, or a new name."""
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID and isinstance(value, str) and 0 < len(value) <= REQUEST_ID_LENGTH_MAX:
+            return value
+    return str(uuid7())
