@@ -56,10 +56,14 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Takes the newest versions that pyproject.toml allows, for every platform; writes no index address.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url
+
+# Takes the newest versions that pyproject.toml allows, for every platform; writes no index address. The image's lock is
+# the part of it that the service needs to run, and what builds it.
 lock: install
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--no-emit-index-url --upgrade --extra embedded --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --extra embedded --extra dev --output-file requirements.lock pyproject.toml
+	echo setuptools | $(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml -
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
