@@ -32,14 +32,14 @@ class Account(_message.Message):
     id: _builtins.str
     """Identifies the account; 1 to 128 of A-Z a-z 0-9 . _ : -. Chosen by the caller, never changed."""
     name: _builtins.str
-    """Names the account for people; 1 to 200 characters."""
+    """Names the account for people; 1 to 200 characters. Required."""
     epoch: _builtins.str
     """Where the grid of the account's bill periods is anchored, YYYY-MM-DD. Empty: the settings say. An attachment's own
     wins.
     """
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -31,7 +31,7 @@ class CreateAccountRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def account(self) -> _account_pb2.Account:
-        """The account to create."""
+        """The account to create. Required."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class GetAccountRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the account."""
+    """The id of the account. Required."""
     def __init__(
         self,
         *,
@@ -127,7 +127,9 @@ class ListAccountsRequest(_message.Message):
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -181,7 +183,7 @@ class UpdateAccountRequest(_message.Message):
     @_builtins.property
     def account(self) -> _account_pb2.Account:
         """The account: its identity says which, the fields in the mask are its new values. With an etag the stored one must
-        be the same.
+        be the same. Required.
         """
 
     @_builtins.property
@@ -235,7 +237,7 @@ class CreateAttachmentRequest(_message.Message):
     ATTACHMENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def attachment(self) -> _attachment_pb2.Attachment:
-        """The attachment to create."""
+        """The attachment to create. Required."""
 
     def __init__(
         self,
@@ -282,7 +284,7 @@ class GetAttachmentRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the attachment."""
+    """The id of the attachment. Required."""
     def __init__(
         self,
         *,
@@ -330,11 +332,13 @@ class ListAttachmentsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
-    """The account whose they are. Required."""
+    """The account that they belong to. Required."""
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -389,7 +393,7 @@ class UpdateAttachmentRequest(_message.Message):
     @_builtins.property
     def attachment(self) -> _attachment_pb2.Attachment:
         """The attachment: its identity says which, the fields in the mask are its new values. With an etag the stored one
-        must be the same.
+        must be the same. Required.
         """
 
     @_builtins.property
@@ -443,7 +447,7 @@ class DeleteAttachmentRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the attachment."""
+    """The id of the attachment. Required."""
     etag: _builtins.str
     """With an etag the stored one must be the same. Empty: whatever it is."""
     def __init__(
@@ -544,7 +548,7 @@ class CreateCounterAdjustmentRequest(_message.Message):
     COUNTER_ADJUSTMENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def counter_adjustment(self) -> _counter_adjustment_pb2.CounterAdjustment:
-        """The counter adjustment to create."""
+        """The counter adjustment to create. Required."""
 
     def __init__(
         self,
@@ -594,13 +598,15 @@ class ListCounterAdjustmentsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
-    """The account whose they are. Required."""
+    """The account that they belong to. Required."""
     counter_id: _builtins.str
     """Only those of this counter. Empty: of all."""
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -656,7 +662,7 @@ class UpdateCounterAdjustmentRequest(_message.Message):
     @_builtins.property
     def counter_adjustment(self) -> _counter_adjustment_pb2.CounterAdjustment:
         """The counter adjustment: its identity says which, the fields in the mask are its new values. With an etag the stored
-        one must be the same.
+        one must be the same. Required.
         """
 
     @_builtins.property
@@ -712,11 +718,11 @@ class DeleteCounterAdjustmentRequest(_message.Message):
     DATE_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
-    """The account."""
+    """The account. Required."""
     counter_id: _builtins.str
-    """The counter."""
+    """The counter. Required."""
     date: _builtins.str
-    """The day, YYYY-MM-DD."""
+    """The day, YYYY-MM-DD. Required."""
     etag: _builtins.str
     """With an etag the stored one must be the same. Empty: whatever it is."""
     def __init__(

@@ -28,10 +28,9 @@ if _version_not_supported:
 class AccountServiceStub:
     """Keeps accounts and what they have agreed to: attachments to plans, and counter adjustments.
 
-    Creates may be repeated: the same id with the same content returns what is stored, with other content
-    ALREADY_EXISTS. Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the
-    rule,
-    and nothing is written then.
+    Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
+    Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
+    written then.
     """
 
     def __init__(self, channel):
@@ -115,10 +114,9 @@ class AccountServiceStub:
 class AccountServiceServicer:
     """Keeps accounts and what they have agreed to: attachments to plans, and counter adjustments.
 
-    Creates may be repeated: the same id with the same content returns what is stored, with other content
-    ALREADY_EXISTS. Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the
-    rule,
-    and nothing is written then.
+    Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
+    Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
+    written then.
     """
 
     def CreateAccount(self, request, context):
@@ -173,15 +171,15 @@ class AccountServiceServicer:
 
     def UpdateAttachment(self, request, context):
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE, a time that another attachment has ATTACHMENT_OVERLAP.
+        that never changes FIELD_IMMUTABLE, a time that another attachment has ATTACHMENT_OVERLAP.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAttachment(self, request, context):
-        """Deletes an attachment as if it had never been. One that does not exist is NOT_FOUND.
+        """Deletes an attachment as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when
+        it does not exist, as to a repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,8 +195,7 @@ class AccountServiceServicer:
 
     def CreateCounterAdjustment(self, request, context):
         """Sets a counter's level from a day on. May be repeated. A second adjustment of the same account, counter and day
-        with
-        another level is ADJUSTMENT_EXISTS.
+        with another level is ADJUSTMENT_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,7 +216,8 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCounterAdjustment(self, request, context):
-        """Deletes an adjustment as if it had never been. One that does not exist is NOT_FOUND.
+        """Deletes an adjustment as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when
+        it does not exist, as to a repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -309,10 +307,9 @@ def add_AccountServiceServicer_to_server(servicer, server):
 class AccountService:
     """Keeps accounts and what they have agreed to: attachments to plans, and counter adjustments.
 
-    Creates may be repeated: the same id with the same content returns what is stored, with other content
-    ALREADY_EXISTS. Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the
-    rule,
-    and nothing is written then.
+    Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
+    Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
+    written then.
     """
 
     @staticmethod

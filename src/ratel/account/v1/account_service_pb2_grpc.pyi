@@ -15,10 +15,9 @@ GRPC_VERSION: str
 class AccountServiceStub:
     """Keeps accounts and what they have agreed to: attachments to plans, and counter adjustments.
 
-    Creates may be repeated: the same id with the same content returns what is stored, with other content
-    ALREADY_EXISTS. Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the
-    rule,
-    and nothing is written then.
+    Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
+    Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
+    written then.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -40,34 +39,35 @@ class AccountServiceStub:
     """Lists an account's attachments by id, page by page. NOT_FOUND for an unknown account."""
     UpdateAttachment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAttachmentRequest, _account_service_pb2.UpdateAttachmentResponse]
     """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-    that
-    never changes FIELD_IMMUTABLE, a time that another attachment has ATTACHMENT_OVERLAP.
+    that never changes FIELD_IMMUTABLE, a time that another attachment has ATTACHMENT_OVERLAP.
     """
     DeleteAttachment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.DeleteAttachmentRequest, _account_service_pb2.DeleteAttachmentResponse]
-    """Deletes an attachment as if it had never been. One that does not exist is NOT_FOUND."""
+    """Deletes an attachment as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when
+    it does not exist, as to a repeat.
+    """
     ReplaceAttachment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ReplaceAttachmentRequest, _account_service_pb2.ReplaceAttachmentResponse]
     """Ends one attachment and starts the next of the same account and product in one step. May be repeated. NOT_FOUND,
     ATTACHMENT_OVERLAP, PLAN_CUSTOM, or INVALID_ARGUMENT when the new one does not start inside the old one.
     """
     CreateCounterAdjustment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateCounterAdjustmentRequest, _account_service_pb2.CreateCounterAdjustmentResponse]
     """Sets a counter's level from a day on. May be repeated. A second adjustment of the same account, counter and day
-    with
-    another level is ADJUSTMENT_EXISTS.
+    with another level is ADJUSTMENT_EXISTS.
     """
     ListCounterAdjustments: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListCounterAdjustmentsRequest, _account_service_pb2.ListCounterAdjustmentsResponse]
     """Lists an account's adjustments by counter and date, page by page. NOT_FOUND for an unknown account."""
     UpdateCounterAdjustment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateCounterAdjustmentRequest, _account_service_pb2.UpdateCounterAdjustmentResponse]
     """Changes the level of an adjustment. May be repeated. NOT_FOUND, ETAG_MISMATCH."""
     DeleteCounterAdjustment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.DeleteCounterAdjustmentRequest, _account_service_pb2.DeleteCounterAdjustmentResponse]
-    """Deletes an adjustment as if it had never been. One that does not exist is NOT_FOUND."""
+    """Deletes an adjustment as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when
+    it does not exist, as to a repeat.
+    """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps accounts and what they have agreed to: attachments to plans, and counter adjustments.
 
-    Creates may be repeated: the same id with the same content returns what is stored, with other content
-    ALREADY_EXISTS. Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the
-    rule,
-    and nothing is written then.
+    Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
+    Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
+    written then.
     """
 
     @_abc_1.abstractmethod
@@ -135,8 +135,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_account_service_pb2.UpdateAttachmentRequest, _abc.Awaitable[_account_service_pb2.UpdateAttachmentResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.UpdateAttachmentResponse]:
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE, a time that another attachment has ATTACHMENT_OVERLAP.
+        that never changes FIELD_IMMUTABLE, a time that another attachment has ATTACHMENT_OVERLAP.
         """
 
     @_abc_1.abstractmethod
@@ -145,7 +144,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.DeleteAttachmentRequest,
         context: _aio.ServicerContext[_account_service_pb2.DeleteAttachmentRequest, _abc.Awaitable[_account_service_pb2.DeleteAttachmentResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.DeleteAttachmentResponse]:
-        """Deletes an attachment as if it had never been. One that does not exist is NOT_FOUND."""
+        """Deletes an attachment as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when
+        it does not exist, as to a repeat.
+        """
 
     @_abc_1.abstractmethod
     def ReplaceAttachment(
@@ -164,8 +165,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_account_service_pb2.CreateCounterAdjustmentRequest, _abc.Awaitable[_account_service_pb2.CreateCounterAdjustmentResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.CreateCounterAdjustmentResponse]:
         """Sets a counter's level from a day on. May be repeated. A second adjustment of the same account, counter and day
-        with
-        another level is ADJUSTMENT_EXISTS.
+        with another level is ADJUSTMENT_EXISTS.
         """
 
     @_abc_1.abstractmethod
@@ -190,6 +190,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.DeleteCounterAdjustmentRequest,
         context: _aio.ServicerContext[_account_service_pb2.DeleteCounterAdjustmentRequest, _abc.Awaitable[_account_service_pb2.DeleteCounterAdjustmentResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.DeleteCounterAdjustmentResponse]:
-        """Deletes an adjustment as if it had never been. One that does not exist is NOT_FOUND."""
+        """Deletes an adjustment as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when
+        it does not exist, as to a repeat.
+        """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _aio.Server) -> None: ...

@@ -41,8 +41,8 @@ class Attachment(_message.Message):
     epoch: _builtins.str
     """Where the grid of the attachment's bill periods is anchored, YYYY-MM-DD. Empty: the account's, else the settings'."""
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:

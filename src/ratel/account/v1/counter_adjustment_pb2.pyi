@@ -37,10 +37,10 @@ class CounterAdjustment(_message.Message):
     date: _builtins.str
     """The day from whose start on the level holds, YYYY-MM-DD in the settings' time zone. Required."""
     level: _builtins.str
-    """The new level, not the difference; a decimal not below 0."""
+    """The new level, not the difference; a decimal not below 0. Required."""
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -117,13 +117,13 @@ class Aggregation(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Identifies the aggregation and names it in formulas; an identifier [A-Za-z_][A-Za-z0-9_]* of at most 63
-    characters, unique among aggregations and compound aggregations. Chosen by the caller, never changed.
+    """Identifies the aggregation and names it in formulas; an identifier [A-Za-z_][A-Za-z0-9_]* of at most 63 characters,
+    unique among aggregations and compound aggregations. Chosen by the caller, never changed.
     """
     meter_id: _builtins.str
     """The meter whose events count. Required, never changed. Its product is the aggregation's."""
     name: _builtins.str
-    """Names the aggregation for people and on line items; 1 to 200 characters."""
+    """Names the aggregation for people and on line items; 1 to 200 characters. Required."""
     method: Global___AggregationMethod.ValueType
     """How values become a quantity. Required, never changed."""
     field: _builtins.str
@@ -137,10 +137,10 @@ class Aggregation(_message.Message):
     rounding: Global___Rounding.ValueType
     """How the units are rounded to an integer, decided on the exact ratio. UNSPECIFIED means NONE."""
     unit: _builtins.str
-    """Names the unit for people; at most 200 characters."""
+    """Names the unit for people; at most 200 characters. Empty: none."""
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def filter(self) -> Global___Filter:
@@ -195,10 +195,10 @@ class Filter(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """A string field of the meter."""
+    """A string field of the meter. Required."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The values that count, 1 to 100, each at most 256 characters; "" stands for a missing value."""
+        """The values that count, 1 to 100, each at most 256 characters; "" stands for a missing value. Required."""
 
     def __init__(
         self,
@@ -238,23 +238,22 @@ class CompoundAggregation(_message.Message):
     product_id: _builtins.str
     """The product that the compound belongs to. Required, never changed."""
     name: _builtins.str
-    """Names the compound for people and on line items; 1 to 200 characters."""
+    """Names the compound for people and on line items; 1 to 200 characters. Required."""
     formula: _builtins.str
     """The formula; names are aggregation ids, which enter raw: without their quantity per unit, rounding and segments,
-    with
-    their filter and default. 1 to 2000 characters. Never changed.
+    with their filter and default. 1 to 2000 characters. Required, never changed.
     """
     quantity_per_unit: _builtins.str
     """How many of the result make one unit; a decimal above 0. Empty means 1."""
     rounding: Global___Rounding.ValueType
     """How the units are rounded to an integer, decided on the exact ratio. UNSPECIFIED means NONE."""
     unit: _builtins.str
-    """Names the unit for people; at most 200 characters."""
+    """Names the unit for people; at most 200 characters. Empty: none."""
     null_as_zero: _builtins.bool
     """Whether an operand without a quantity counts as 0. False: the result is then without a quantity too. Never changed."""
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

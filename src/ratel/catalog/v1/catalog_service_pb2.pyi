@@ -38,7 +38,7 @@ class CreateProductRequest(_message.Message):
     PRODUCT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def product(self) -> _product_pb2.Product:
-        """The product to create."""
+        """The product to create. Required."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class GetProductRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the product."""
+    """The id of the product. Required."""
     def __init__(
         self,
         *,
@@ -134,7 +134,9 @@ class ListProductsRequest(_message.Message):
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -188,7 +190,7 @@ class UpdateProductRequest(_message.Message):
     @_builtins.property
     def product(self) -> _product_pb2.Product:
         """The product: its id says which, the fields in the mask are its new values. With an etag the stored one must be the
-        same.
+        same. Required.
         """
 
     @_builtins.property
@@ -244,7 +246,7 @@ class DeleteProductRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the product."""
+    """The id of the product. Required."""
     etag: _builtins.str
     """With an etag the stored one must be the same. Empty: whatever it is."""
     def __init__(
@@ -287,7 +289,7 @@ class CreateMeterRequest(_message.Message):
     METER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def meter(self) -> _meter_pb2.Meter:
-        """The meter to create."""
+        """The meter to create. Required."""
 
     def __init__(
         self,
@@ -334,7 +336,7 @@ class GetMeterRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the meter."""
+    """The id of the meter. Required."""
     def __init__(
         self,
         *,
@@ -386,7 +388,9 @@ class ListMetersRequest(_message.Message):
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -441,7 +445,7 @@ class UpdateMeterRequest(_message.Message):
     @_builtins.property
     def meter(self) -> _meter_pb2.Meter:
         """The meter: its id says which, the fields in the mask are its new values. With an etag the stored one must be the
-        same.
+        same. Required.
         """
 
     @_builtins.property
@@ -497,7 +501,7 @@ class DeleteMeterRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the meter."""
+    """The id of the meter. Required."""
     etag: _builtins.str
     """With an etag the stored one must be the same. Empty: whatever it is."""
     def __init__(
@@ -540,7 +544,7 @@ class CreateAggregationRequest(_message.Message):
     AGGREGATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def aggregation(self) -> _aggregation_pb2.Aggregation:
-        """The aggregation to create."""
+        """The aggregation to create. Required."""
 
     def __init__(
         self,
@@ -587,7 +591,7 @@ class GetAggregationRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the aggregation."""
+    """The id of the aggregation. Required."""
     def __init__(
         self,
         *,
@@ -639,7 +643,9 @@ class ListAggregationsRequest(_message.Message):
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -694,7 +700,7 @@ class UpdateAggregationRequest(_message.Message):
     @_builtins.property
     def aggregation(self) -> _aggregation_pb2.Aggregation:
         """The aggregation: its id says which, the fields in the mask are its new values. With an etag the stored one must be
-        the same.
+        the same. Required.
         """
 
     @_builtins.property
@@ -750,7 +756,7 @@ class DeleteAggregationRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the aggregation."""
+    """The id of the aggregation. Required."""
     etag: _builtins.str
     """With an etag the stored one must be the same. Empty: whatever it is."""
     def __init__(
@@ -793,7 +799,7 @@ class CreateCompoundAggregationRequest(_message.Message):
     COMPOUND_AGGREGATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def compound_aggregation(self) -> _aggregation_pb2.CompoundAggregation:
-        """The compound aggregation to create."""
+        """The compound aggregation to create. Required."""
 
     def __init__(
         self,
@@ -840,7 +846,7 @@ class GetCompoundAggregationRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the compound aggregation."""
+    """The id of the compound aggregation. Required."""
     def __init__(
         self,
         *,
@@ -892,7 +898,9 @@ class ListCompoundAggregationsRequest(_message.Message):
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -947,7 +955,7 @@ class UpdateCompoundAggregationRequest(_message.Message):
     @_builtins.property
     def compound_aggregation(self) -> _aggregation_pb2.CompoundAggregation:
         """The compound aggregation: its id says which, the fields in the mask are its new values. With an etag the stored one
-        must be the same.
+        must be the same. Required.
         """
 
     @_builtins.property
@@ -1003,7 +1011,7 @@ class DeleteCompoundAggregationRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the compound aggregation."""
+    """The id of the compound aggregation. Required."""
     etag: _builtins.str
     """With an etag the stored one must be the same. Empty: whatever it is."""
     def __init__(
@@ -1046,7 +1054,7 @@ class CreateCounterRequest(_message.Message):
     COUNTER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def counter(self) -> _counter_pb2.Counter:
-        """The counter to create."""
+        """The counter to create. Required."""
 
     def __init__(
         self,
@@ -1093,7 +1101,7 @@ class GetCounterRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the counter."""
+    """The id of the counter. Required."""
     def __init__(
         self,
         *,
@@ -1145,7 +1153,9 @@ class ListCountersRequest(_message.Message):
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -1200,7 +1210,7 @@ class UpdateCounterRequest(_message.Message):
     @_builtins.property
     def counter(self) -> _counter_pb2.Counter:
         """The counter: its id says which, the fields in the mask are its new values. With an etag the stored one must be the
-        same.
+        same. Required.
         """
 
     @_builtins.property
@@ -1256,7 +1266,7 @@ class DeleteCounterRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the counter."""
+    """The id of the counter. Required."""
     etag: _builtins.str
     """With an etag the stored one must be the same. Empty: whatever it is."""
     def __init__(
@@ -1299,7 +1309,7 @@ class CreatePlanTemplateRequest(_message.Message):
     PLAN_TEMPLATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def plan_template(self) -> _plan_template_pb2.PlanTemplate:
-        """The plan template to create."""
+        """The plan template to create. Required."""
 
     def __init__(
         self,
@@ -1346,7 +1356,7 @@ class GetPlanTemplateRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the plan template."""
+    """The id of the plan template. Required."""
     def __init__(
         self,
         *,
@@ -1398,7 +1408,9 @@ class ListPlanTemplatesRequest(_message.Message):
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -1453,7 +1465,7 @@ class UpdatePlanTemplateRequest(_message.Message):
     @_builtins.property
     def plan_template(self) -> _plan_template_pb2.PlanTemplate:
         """The plan template: its id says which, the fields in the mask are its new values. With an etag the stored one must
-        be the same.
+        be the same. Required.
         """
 
     @_builtins.property
@@ -1509,7 +1521,7 @@ class DeletePlanTemplateRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the plan template."""
+    """The id of the plan template. Required."""
     etag: _builtins.str
     """With an etag the stored one must be the same. Empty: whatever it is."""
     def __init__(
@@ -1552,7 +1564,7 @@ class CreatePlanRequest(_message.Message):
     PLAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def plan(self) -> _plan_pb2.Plan:
-        """The plan to create."""
+        """The plan to create. Required."""
 
     def __init__(
         self,
@@ -1599,7 +1611,7 @@ class GetPlanRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the plan."""
+    """The id of the plan. Required."""
     def __init__(
         self,
         *,
@@ -1651,7 +1663,9 @@ class ListPlansRequest(_message.Message):
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -1706,7 +1720,7 @@ class UpdatePlanRequest(_message.Message):
     @_builtins.property
     def plan(self) -> _plan_pb2.Plan:
         """The plan: its id says which, the fields in the mask are its new values. With an etag the stored one must be the
-        same.
+        same. Required.
         """
 
     @_builtins.property
@@ -1762,7 +1776,7 @@ class DeletePlanRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the plan."""
+    """The id of the plan. Required."""
     etag: _builtins.str
     """With an etag the stored one must be the same. Empty: whatever it is."""
     def __init__(
@@ -1805,7 +1819,7 @@ class CreatePricingRequest(_message.Message):
     PRICING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def pricing(self) -> _pricing_pb2.Pricing:
-        """The pricing to create."""
+        """The pricing to create. Required."""
 
     def __init__(
         self,
@@ -1870,7 +1884,7 @@ class GetPricingRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the pricing."""
+    """The id of the pricing. Required."""
     def __init__(
         self,
         *,
@@ -1925,7 +1939,9 @@ class ListPricingsRequest(_message.Message):
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     def __init__(
         self,
         *,
@@ -1981,7 +1997,7 @@ class UpdatePricingRequest(_message.Message):
     @_builtins.property
     def pricing(self) -> _pricing_pb2.Pricing:
         """The pricing: its id says which, the fields in the mask are its new values. With an etag the stored one must be the
-        same.
+        same. Required.
         """
 
     @_builtins.property
@@ -2055,7 +2071,7 @@ class DeletePricingRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of the pricing."""
+    """The id of the pricing. Required."""
     etag: _builtins.str
     """With an etag the stored one must be the same. Empty: whatever it is."""
     def __init__(
@@ -2149,7 +2165,7 @@ class GetPlanScheduleRequest(_message.Message):
     PLAN_ID_FIELD_NUMBER: _builtins.int
     VIEW_TIME_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
-    """The plan."""
+    """The plan. Required."""
     @_builtins.property
     def view_time(self) -> _timestamp_pb2.Timestamp:
         """The instant that historic, active and future are relative to. Absent: the server's present."""
@@ -2243,7 +2259,7 @@ class UpdateSettingsRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def settings(self) -> _settings_pb2.Settings:
-        """The new values of the fields in the mask. With an etag the stored one must be the same."""
+        """The new values of the fields in the mask. With an etag the stored one must be the same. Required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:

@@ -29,10 +29,9 @@ class CatalogServiceStub:
     """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans and pricings, and the
     settings.
 
-    Creates may be repeated: the same id with the same content returns what is stored, with other content
-    ALREADY_EXISTS. Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the
-    rule,
-    and nothing is written then. What something else names is not deleted (IN_USE).
+    Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
+    Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
+    written then. What something else names is not deleted (IN_USE).
     """
 
     def __init__(self, channel):
@@ -262,14 +261,13 @@ class CatalogServiceServicer:
     """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans and pricings, and the
     settings.
 
-    Creates may be repeated: the same id with the same content returns what is stored, with other content
-    ALREADY_EXISTS. Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the
-    rule,
-    and nothing is written then. What something else names is not deleted (IN_USE).
+    Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
+    Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
+    written then. What something else names is not deleted (IN_USE).
     """
 
     def CreateProduct(self, request, context):
-        """Creates a product. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content.
+        """Creates a product. May be repeated. ALREADY_EXISTS for an id with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -291,22 +289,22 @@ class CatalogServiceServicer:
 
     def UpdateProduct(self, request, context):
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProduct(self, request, context):
-        """Deletes a product that nothing names (IN_USE). One that does not exist is NOT_FOUND.
+        """Deletes a product. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateMeter(self, request, context):
-        """Creates a meter. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content.
+        """Creates a meter. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -328,22 +326,22 @@ class CatalogServiceServicer:
 
     def UpdateMeter(self, request, context):
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE. Changing a field that stands is FIELDS_FIXED.
+        that never changes FIELD_IMMUTABLE. Changing a field that stands is FIELDS_FIXED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteMeter(self, request, context):
-        """Deletes a meter that nothing names (IN_USE). One that does not exist is NOT_FOUND.
+        """Deletes a meter. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateAggregation(self, request, context):
-        """Creates an aggregation. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other
+        """Creates an aggregation. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other
         content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -366,15 +364,15 @@ class CatalogServiceServicer:
 
     def UpdateAggregation(self, request, context):
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAggregation(self, request, context):
-        """Deletes an aggregation that nothing names (IN_USE). One that does not exist is NOT_FOUND.
+        """Deletes an aggregation. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is
+        the answer when it does not exist, as to a repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -404,22 +402,22 @@ class CatalogServiceServicer:
 
     def UpdateCompoundAggregation(self, request, context):
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCompoundAggregation(self, request, context):
-        """Deletes a compound aggregation that nothing names (IN_USE). One that does not exist is NOT_FOUND.
+        """Deletes a compound aggregation. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed;
+        NOT_FOUND is the answer when it does not exist, as to a repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateCounter(self, request, context):
-        """Creates a counter. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content.
+        """Creates a counter. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -441,22 +439,22 @@ class CatalogServiceServicer:
 
     def UpdateCounter(self, request, context):
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCounter(self, request, context):
-        """Deletes a counter that nothing names (IN_USE). One that does not exist is NOT_FOUND.
+        """Deletes a counter. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreatePlanTemplate(self, request, context):
-        """Creates a plan template. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other
+        """Creates a plan template. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other
         content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -479,22 +477,22 @@ class CatalogServiceServicer:
 
     def UpdatePlanTemplate(self, request, context):
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeletePlanTemplate(self, request, context):
-        """Deletes a plan template that nothing names (IN_USE). One that does not exist is NOT_FOUND.
+        """Deletes a plan template. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is
+        the answer when it does not exist, as to a repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreatePlan(self, request, context):
-        """Creates a plan. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content.
+        """Creates a plan. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -516,22 +514,22 @@ class CatalogServiceServicer:
 
     def UpdatePlan(self, request, context):
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeletePlan(self, request, context):
-        """Deletes a plan that nothing names (IN_USE). One that does not exist is NOT_FOUND.
+        """Deletes a plan. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreatePricing(self, request, context):
-        """Creates a pricing. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content.
+        """Creates a pricing. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
         An overlap with another pricing of the same owner, thing and segment is PRICING_OVERLAP.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -554,15 +552,15 @@ class CatalogServiceServicer:
 
     def UpdatePricing(self, request, context):
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE. An overlap with another pricing is PRICING_OVERLAP.
+        that never changes FIELD_IMMUTABLE. An overlap with another pricing is PRICING_OVERLAP.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeletePricing(self, request, context):
-        """Deletes a pricing that nothing names (IN_USE). One that does not exist is NOT_FOUND.
+        """Deletes a pricing. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -570,8 +568,7 @@ class CatalogServiceServicer:
 
     def GetPlanSchedule(self, request, context):
         """Returns a plan's schedule: for each priced thing and segment the historic, active and future pricings, own and
-        inherited.
-        NOT_FOUND for an unknown plan.
+        inherited. NOT_FOUND for an unknown plan.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -821,10 +818,9 @@ class CatalogService:
     """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans and pricings, and the
     settings.
 
-    Creates may be repeated: the same id with the same content returns what is stored, with other content
-    ALREADY_EXISTS. Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the
-    rule,
-    and nothing is written then. What something else names is not deleted (IN_USE).
+    Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
+    Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
+    written then. What something else names is not deleted (IN_USE).
     """
 
     @staticmethod

@@ -16,41 +16,42 @@ class CatalogServiceStub:
     """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans and pricings, and the
     settings.
 
-    Creates may be repeated: the same id with the same content returns what is stored, with other content
-    ALREADY_EXISTS. Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the
-    rule,
-    and nothing is written then. What something else names is not deleted (IN_USE).
+    Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
+    Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
+    written then. What something else names is not deleted (IN_USE).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductRequest, _catalog_service_pb2.CreateProductResponse]
-    """Creates a product. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content."""
+    """Creates a product. May be repeated. ALREADY_EXISTS for an id with other content."""
     GetProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductRequest, _catalog_service_pb2.GetProductResponse]
     """Returns a product, or NOT_FOUND."""
     ListProducts: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductsRequest, _catalog_service_pb2.ListProductsResponse]
     """Lists products by id, page by page."""
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductRequest, _catalog_service_pb2.UpdateProductResponse]
     """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-    that
-    never changes FIELD_IMMUTABLE.
+    that never changes FIELD_IMMUTABLE.
     """
     DeleteProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _catalog_service_pb2.DeleteProductResponse]
-    """Deletes a product that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+    """Deletes a product. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+    answer when it does not exist, as to a repeat.
+    """
     CreateMeter: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateMeterRequest, _catalog_service_pb2.CreateMeterResponse]
-    """Creates a meter. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content."""
+    """Creates a meter. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
     GetMeter: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetMeterRequest, _catalog_service_pb2.GetMeterResponse]
     """Returns a meter, or NOT_FOUND."""
     ListMeters: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListMetersRequest, _catalog_service_pb2.ListMetersResponse]
     """Lists meters by id, page by page."""
     UpdateMeter: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateMeterRequest, _catalog_service_pb2.UpdateMeterResponse]
     """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-    that
-    never changes FIELD_IMMUTABLE. Changing a field that stands is FIELDS_FIXED.
+    that never changes FIELD_IMMUTABLE. Changing a field that stands is FIELDS_FIXED.
     """
     DeleteMeter: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteMeterRequest, _catalog_service_pb2.DeleteMeterResponse]
-    """Deletes a meter that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+    """Deletes a meter. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+    answer when it does not exist, as to a repeat.
+    """
     CreateAggregation: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateAggregationRequest, _catalog_service_pb2.CreateAggregationResponse]
-    """Creates an aggregation. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other
+    """Creates an aggregation. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other
     content.
     """
     GetAggregation: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetAggregationRequest, _catalog_service_pb2.GetAggregationResponse]
@@ -59,11 +60,12 @@ class CatalogServiceStub:
     """Lists aggregations by id, page by page."""
     UpdateAggregation: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateAggregationRequest, _catalog_service_pb2.UpdateAggregationResponse]
     """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-    that
-    never changes FIELD_IMMUTABLE.
+    that never changes FIELD_IMMUTABLE.
     """
     DeleteAggregation: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteAggregationRequest, _catalog_service_pb2.DeleteAggregationResponse]
-    """Deletes an aggregation that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+    """Deletes an aggregation. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is
+    the answer when it does not exist, as to a repeat.
+    """
     CreateCompoundAggregation: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateCompoundAggregationRequest, _catalog_service_pb2.CreateCompoundAggregationResponse]
     """Creates a compound aggregation. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with
     other content.
@@ -74,26 +76,28 @@ class CatalogServiceStub:
     """Lists compound aggregations by id, page by page."""
     UpdateCompoundAggregation: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateCompoundAggregationRequest, _catalog_service_pb2.UpdateCompoundAggregationResponse]
     """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-    that
-    never changes FIELD_IMMUTABLE.
+    that never changes FIELD_IMMUTABLE.
     """
     DeleteCompoundAggregation: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteCompoundAggregationRequest, _catalog_service_pb2.DeleteCompoundAggregationResponse]
-    """Deletes a compound aggregation that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+    """Deletes a compound aggregation. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed;
+    NOT_FOUND is the answer when it does not exist, as to a repeat.
+    """
     CreateCounter: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateCounterRequest, _catalog_service_pb2.CreateCounterResponse]
-    """Creates a counter. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content."""
+    """Creates a counter. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
     GetCounter: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetCounterRequest, _catalog_service_pb2.GetCounterResponse]
     """Returns a counter, or NOT_FOUND."""
     ListCounters: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListCountersRequest, _catalog_service_pb2.ListCountersResponse]
     """Lists counters by id, page by page."""
     UpdateCounter: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateCounterRequest, _catalog_service_pb2.UpdateCounterResponse]
     """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-    that
-    never changes FIELD_IMMUTABLE.
+    that never changes FIELD_IMMUTABLE.
     """
     DeleteCounter: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteCounterRequest, _catalog_service_pb2.DeleteCounterResponse]
-    """Deletes a counter that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+    """Deletes a counter. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+    answer when it does not exist, as to a repeat.
+    """
     CreatePlanTemplate: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreatePlanTemplateRequest, _catalog_service_pb2.CreatePlanTemplateResponse]
-    """Creates a plan template. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other
+    """Creates a plan template. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other
     content.
     """
     GetPlanTemplate: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetPlanTemplateRequest, _catalog_service_pb2.GetPlanTemplateResponse]
@@ -102,26 +106,28 @@ class CatalogServiceStub:
     """Lists plan templates by id, page by page."""
     UpdatePlanTemplate: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdatePlanTemplateRequest, _catalog_service_pb2.UpdatePlanTemplateResponse]
     """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-    that
-    never changes FIELD_IMMUTABLE.
+    that never changes FIELD_IMMUTABLE.
     """
     DeletePlanTemplate: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeletePlanTemplateRequest, _catalog_service_pb2.DeletePlanTemplateResponse]
-    """Deletes a plan template that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+    """Deletes a plan template. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is
+    the answer when it does not exist, as to a repeat.
+    """
     CreatePlan: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreatePlanRequest, _catalog_service_pb2.CreatePlanResponse]
-    """Creates a plan. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content."""
+    """Creates a plan. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
     GetPlan: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetPlanRequest, _catalog_service_pb2.GetPlanResponse]
     """Returns a plan, or NOT_FOUND."""
     ListPlans: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPlansRequest, _catalog_service_pb2.ListPlansResponse]
     """Lists plans by id, page by page."""
     UpdatePlan: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdatePlanRequest, _catalog_service_pb2.UpdatePlanResponse]
     """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-    that
-    never changes FIELD_IMMUTABLE.
+    that never changes FIELD_IMMUTABLE.
     """
     DeletePlan: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeletePlanRequest, _catalog_service_pb2.DeletePlanResponse]
-    """Deletes a plan that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+    """Deletes a plan. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+    answer when it does not exist, as to a repeat.
+    """
     CreatePricing: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreatePricingRequest, _catalog_service_pb2.CreatePricingResponse]
-    """Creates a pricing. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content.
+    """Creates a pricing. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
     An overlap with another pricing of the same owner, thing and segment is PRICING_OVERLAP.
     """
     GetPricing: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetPricingRequest, _catalog_service_pb2.GetPricingResponse]
@@ -130,15 +136,15 @@ class CatalogServiceStub:
     """Lists pricings by id, page by page."""
     UpdatePricing: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdatePricingRequest, _catalog_service_pb2.UpdatePricingResponse]
     """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-    that
-    never changes FIELD_IMMUTABLE. An overlap with another pricing is PRICING_OVERLAP.
+    that never changes FIELD_IMMUTABLE. An overlap with another pricing is PRICING_OVERLAP.
     """
     DeletePricing: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeletePricingRequest, _catalog_service_pb2.DeletePricingResponse]
-    """Deletes a pricing that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+    """Deletes a pricing. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+    answer when it does not exist, as to a repeat.
+    """
     GetPlanSchedule: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetPlanScheduleRequest, _catalog_service_pb2.GetPlanScheduleResponse]
     """Returns a plan's schedule: for each priced thing and segment the historic, active and future pricings, own and
-    inherited.
-    NOT_FOUND for an unknown plan.
+    inherited. NOT_FOUND for an unknown plan.
     """
     GetSettings: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetSettingsRequest, _catalog_service_pb2.GetSettingsResponse]
     """Returns the settings."""
@@ -149,10 +155,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans and pricings, and the
     settings.
 
-    Creates may be repeated: the same id with the same content returns what is stored, with other content
-    ALREADY_EXISTS. Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the
-    rule,
-    and nothing is written then. What something else names is not deleted (IN_USE).
+    Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
+    Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
+    written then. What something else names is not deleted (IN_USE).
     """
 
     @_abc_1.abstractmethod
@@ -161,7 +166,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.CreateProductRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.CreateProductRequest, _abc.Awaitable[_catalog_service_pb2.CreateProductResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.CreateProductResponse]:
-        """Creates a product. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content."""
+        """Creates a product. May be repeated. ALREADY_EXISTS for an id with other content."""
 
     @_abc_1.abstractmethod
     def GetProduct(
@@ -186,8 +191,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.UpdateProductRequest, _abc.Awaitable[_catalog_service_pb2.UpdateProductResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.UpdateProductResponse]:
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
 
     @_abc_1.abstractmethod
@@ -196,7 +200,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.DeleteProductRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.DeleteProductRequest, _abc.Awaitable[_catalog_service_pb2.DeleteProductResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.DeleteProductResponse]:
-        """Deletes a product that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+        """Deletes a product. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
+        """
 
     @_abc_1.abstractmethod
     def CreateMeter(
@@ -204,7 +210,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.CreateMeterRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.CreateMeterRequest, _abc.Awaitable[_catalog_service_pb2.CreateMeterResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.CreateMeterResponse]:
-        """Creates a meter. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content."""
+        """Creates a meter. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
 
     @_abc_1.abstractmethod
     def GetMeter(
@@ -229,8 +235,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.UpdateMeterRequest, _abc.Awaitable[_catalog_service_pb2.UpdateMeterResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.UpdateMeterResponse]:
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE. Changing a field that stands is FIELDS_FIXED.
+        that never changes FIELD_IMMUTABLE. Changing a field that stands is FIELDS_FIXED.
         """
 
     @_abc_1.abstractmethod
@@ -239,7 +244,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.DeleteMeterRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.DeleteMeterRequest, _abc.Awaitable[_catalog_service_pb2.DeleteMeterResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.DeleteMeterResponse]:
-        """Deletes a meter that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+        """Deletes a meter. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
+        """
 
     @_abc_1.abstractmethod
     def CreateAggregation(
@@ -247,7 +254,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.CreateAggregationRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.CreateAggregationRequest, _abc.Awaitable[_catalog_service_pb2.CreateAggregationResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.CreateAggregationResponse]:
-        """Creates an aggregation. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other
+        """Creates an aggregation. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other
         content.
         """
 
@@ -274,8 +281,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.UpdateAggregationRequest, _abc.Awaitable[_catalog_service_pb2.UpdateAggregationResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.UpdateAggregationResponse]:
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
 
     @_abc_1.abstractmethod
@@ -284,7 +290,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.DeleteAggregationRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.DeleteAggregationRequest, _abc.Awaitable[_catalog_service_pb2.DeleteAggregationResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.DeleteAggregationResponse]:
-        """Deletes an aggregation that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+        """Deletes an aggregation. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is
+        the answer when it does not exist, as to a repeat.
+        """
 
     @_abc_1.abstractmethod
     def CreateCompoundAggregation(
@@ -319,8 +327,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.UpdateCompoundAggregationRequest, _abc.Awaitable[_catalog_service_pb2.UpdateCompoundAggregationResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.UpdateCompoundAggregationResponse]:
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
 
     @_abc_1.abstractmethod
@@ -329,7 +336,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.DeleteCompoundAggregationRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.DeleteCompoundAggregationRequest, _abc.Awaitable[_catalog_service_pb2.DeleteCompoundAggregationResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.DeleteCompoundAggregationResponse]:
-        """Deletes a compound aggregation that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+        """Deletes a compound aggregation. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed;
+        NOT_FOUND is the answer when it does not exist, as to a repeat.
+        """
 
     @_abc_1.abstractmethod
     def CreateCounter(
@@ -337,7 +346,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.CreateCounterRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.CreateCounterRequest, _abc.Awaitable[_catalog_service_pb2.CreateCounterResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.CreateCounterResponse]:
-        """Creates a counter. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content."""
+        """Creates a counter. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
 
     @_abc_1.abstractmethod
     def GetCounter(
@@ -362,8 +371,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.UpdateCounterRequest, _abc.Awaitable[_catalog_service_pb2.UpdateCounterResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.UpdateCounterResponse]:
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
 
     @_abc_1.abstractmethod
@@ -372,7 +380,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.DeleteCounterRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.DeleteCounterRequest, _abc.Awaitable[_catalog_service_pb2.DeleteCounterResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.DeleteCounterResponse]:
-        """Deletes a counter that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+        """Deletes a counter. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
+        """
 
     @_abc_1.abstractmethod
     def CreatePlanTemplate(
@@ -380,7 +390,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.CreatePlanTemplateRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.CreatePlanTemplateRequest, _abc.Awaitable[_catalog_service_pb2.CreatePlanTemplateResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.CreatePlanTemplateResponse]:
-        """Creates a plan template. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other
+        """Creates a plan template. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other
         content.
         """
 
@@ -407,8 +417,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.UpdatePlanTemplateRequest, _abc.Awaitable[_catalog_service_pb2.UpdatePlanTemplateResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.UpdatePlanTemplateResponse]:
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
 
     @_abc_1.abstractmethod
@@ -417,7 +426,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.DeletePlanTemplateRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.DeletePlanTemplateRequest, _abc.Awaitable[_catalog_service_pb2.DeletePlanTemplateResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.DeletePlanTemplateResponse]:
-        """Deletes a plan template that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+        """Deletes a plan template. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is
+        the answer when it does not exist, as to a repeat.
+        """
 
     @_abc_1.abstractmethod
     def CreatePlan(
@@ -425,7 +436,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.CreatePlanRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.CreatePlanRequest, _abc.Awaitable[_catalog_service_pb2.CreatePlanResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.CreatePlanResponse]:
-        """Creates a plan. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content."""
+        """Creates a plan. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
 
     @_abc_1.abstractmethod
     def GetPlan(
@@ -450,8 +461,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.UpdatePlanRequest, _abc.Awaitable[_catalog_service_pb2.UpdatePlanResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.UpdatePlanResponse]:
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE.
+        that never changes FIELD_IMMUTABLE.
         """
 
     @_abc_1.abstractmethod
@@ -460,7 +470,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.DeletePlanRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.DeletePlanRequest, _abc.Awaitable[_catalog_service_pb2.DeletePlanResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.DeletePlanResponse]:
-        """Deletes a plan that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+        """Deletes a plan. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
+        """
 
     @_abc_1.abstractmethod
     def CreatePricing(
@@ -468,7 +480,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.CreatePricingRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.CreatePricingRequest, _abc.Awaitable[_catalog_service_pb2.CreatePricingResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.CreatePricingResponse]:
-        """Creates a pricing. May be repeated. NOT_FOUND names what does not exist; ALREADY_EXISTS an id with other content.
+        """Creates a pricing. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
         An overlap with another pricing of the same owner, thing and segment is PRICING_OVERLAP.
         """
 
@@ -495,8 +507,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.UpdatePricingRequest, _abc.Awaitable[_catalog_service_pb2.UpdatePricingResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.UpdatePricingResponse]:
         """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field
-        that
-        never changes FIELD_IMMUTABLE. An overlap with another pricing is PRICING_OVERLAP.
+        that never changes FIELD_IMMUTABLE. An overlap with another pricing is PRICING_OVERLAP.
         """
 
     @_abc_1.abstractmethod
@@ -505,7 +516,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.DeletePricingRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.DeletePricingRequest, _abc.Awaitable[_catalog_service_pb2.DeletePricingResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.DeletePricingResponse]:
-        """Deletes a pricing that nothing names (IN_USE). One that does not exist is NOT_FOUND."""
+        """Deletes a pricing. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
+        """
 
     @_abc_1.abstractmethod
     def GetPlanSchedule(
@@ -514,8 +527,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.GetPlanScheduleRequest, _abc.Awaitable[_catalog_service_pb2.GetPlanScheduleResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.GetPlanScheduleResponse]:
         """Returns a plan's schedule: for each priced thing and segment the historic, active and future pricings, own and
-        inherited.
-        NOT_FOUND for an unknown plan.
+        inherited. NOT_FOUND for an unknown plan.
         """
 
     @_abc_1.abstractmethod

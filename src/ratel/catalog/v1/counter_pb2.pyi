@@ -35,12 +35,12 @@ class Counter(_message.Message):
     product_id: _builtins.str
     """The product that the counter belongs to. Required, never changed."""
     name: _builtins.str
-    """Names the counter for people and on line items; 1 to 200 characters."""
+    """Names the counter for people and on line items; 1 to 200 characters. Required."""
     unit: _builtins.str
-    """Names one of the level for people, such as seat; at most 200 characters."""
+    """Names one of the level for people, such as seat; at most 200 characters. Empty: none."""
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -66,15 +66,15 @@ class Meter(_message.Message):
     product_id: _builtins.str
     """The product that the meter belongs to. Required, never changed."""
     name: _builtins.str
-    """Names the meter for people; 1 to 200 characters."""
+    """Names the meter for people; 1 to 200 characters. Required."""
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeterField]:
-        """The fields, 0 to 64, names unique. Fields may be added at the end later; a field that stands is never removed,
-        and only its unit may change (FIELDS_FIXED).
+        """The fields, 0 to 64, names unique. Fields may be added at the end later; a field that stands is never removed, and
+        only its unit may change (FIELDS_FIXED).
         """
 
     @_builtins.property
@@ -115,11 +115,11 @@ class MeterField(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     FORMULA_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Names the field in events and formulas; an identifier [A-Za-z_][A-Za-z0-9_]* of at most 63 characters."""
+    """Names the field in events and formulas; an identifier [A-Za-z_][A-Za-z0-9_]* of at most 63 characters. Required."""
     kind: Global___FieldKind.ValueType
     """Says which values the field takes. Required."""
     unit: _builtins.str
-    """Names the unit of a measure or derived field for people, such as GB; at most 200 characters."""
+    """Names the unit of a measure or derived field for people, such as GB; at most 200 characters. Empty: none."""
     formula: _builtins.str
     """The formula of a DERIVED field, over measures and the derived fields before it; at most 2000 characters. Empty for
     the other kinds. A value that cannot be computed within bounds rejects the event.

@@ -37,18 +37,18 @@ class Plan(_message.Message):
     plan_template_id: _builtins.str
     """The template that the plan is made from: it gives product, currency and bill frequency. Required, never changed."""
     name: _builtins.str
-    """Names the plan for people; 1 to 200 characters."""
+    """Names the plan for people; 1 to 200 characters. Required."""
     account_id: _builtins.str
     """Names the one account that a custom plan is for; no other may be attached (PLAN_CUSTOM). Empty: for any. Never
     changed.
     """
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def terms(self) -> _plan_template_pb2.PlanTerms:
-        """The plan's own terms; each field that is set overrides the template's."""
+        """The plan's own terms; each field that is set overrides the template's. Absent: the template's."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -71,7 +71,7 @@ class PlanTemplate(_message.Message):
     product_id: _builtins.str
     """The product that the template belongs to. Required, never changed."""
     name: _builtins.str
-    """Names the template for people; 1 to 200 characters."""
+    """Names the template for people; 1 to 200 characters. Required."""
     currency: _builtins.str
     """The currency of every amount of its plans; an ISO 4217 code such as USD. Empty on creation: the settings' default
     currency, which is stored. Never changed.
@@ -81,12 +81,12 @@ class PlanTemplate(_message.Message):
     bill_interval: _builtins.int
     """A bill period is so many days, weeks, months or years; 1 to 1200. 0 means 1. Never changed."""
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def terms(self) -> Global___PlanTerms:
-        """The terms that its plans inherit."""
+        """The terms that its plans inherit. Absent: none."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -136,8 +136,7 @@ class PlanTerms(_message.Message):
     MAXIMUM_SPEND_DESCRIPTION_FIELD_NUMBER: _builtins.int
     standing_charge: _builtins.str
     """An amount for every period, or for every standing_charge_interval periods, in the plan's currency; a decimal with
-    no
-    more digits than the currency has. Absent: none.
+    no more digits than the currency has. Absent: none.
     """
     standing_charge_in_advance: _builtins.bool
     """Whether the standing charge is billed at the start of what it pays for. Absent on plan and template: the settings
@@ -163,8 +162,7 @@ class PlanTerms(_message.Message):
     """Stands on the minimum's line items; at most 200 characters. Absent: "<plan name> minimum spend"."""
     maximum_spend: _builtins.str
     """What usage, counters and pricing minimums of a period come to at the most; an amount, prorated by days, not below
-    the
-    minimum spend. Absent: no limit.
+    the minimum spend. Absent: no limit.
     """
     maximum_spend_description: _builtins.str
     """Stands on the maximum's line items; at most 200 characters. Absent: "<plan name> maximum spend"."""

@@ -171,8 +171,7 @@ class Pricing(_message.Message):
     """
     pricing_type: Global___PricingType.ValueType
     """A name for the shape of the bands. On input it may stand instead of cumulative, and is checked against the prices
-    that
-    are set; when both are given they must agree. On output it is derived from the bands.
+    that are set; when both are given they must agree. On output it is derived from the bands.
     """
     charge_zero: _builtins.bool
     """Whether zero units (or no usage) enter the first band, so that its fixed price or first block is charged."""
@@ -197,14 +196,14 @@ class Pricing(_message.Message):
     apply_as: Global___ApplyAs.ValueType
     """Whether the charge is added, or given as credit. UNSPECIFIED means DEBIT."""
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def segment(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The segment that is priced: a value, at most 256 characters, for each of the aggregation's segment fields. "*"
-        matches
-        any value, also a missing one; "" matches only a missing one. Empty for a thing without segments. Never changed.
+        matches any value, also a missing one; "" matches only a missing one. Empty for a thing without segments. Never
+        changed.
         """
 
     @_builtins.property
@@ -217,11 +216,11 @@ class Pricing(_message.Message):
 
     @_builtins.property
     def bands(self) -> _containers.RepeatedCompositeFieldContainer[Global___Band]:
-        """The bands, 1 to 100, by ascending lower_limit, the first at 0."""
+        """The bands, 1 to 100, by ascending lower_limit, the first at 0. Required."""
 
     @_builtins.property
     def counter_terms(self) -> Global___CounterTerms:
-        """Says how a counter is billed. Only for a counter."""
+        """Says how a counter is billed. Only for a counter; absent: every term has its default."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -302,7 +301,7 @@ class Band(_message.Message):
     FIXED_PRICE_FIELD_NUMBER: _builtins.int
     BLOCK_SIZE_FIELD_NUMBER: _builtins.int
     lower_limit: _builtins.str
-    """Where the band begins, in units, exclusive; a decimal, 0 for the first band."""
+    """Where the band begins, in units, exclusive; a decimal, 0 for the first band. Required."""
     unit_price: _builtins.str
     """The price of a unit, or of a block; a decimal, which may be negative. Empty means 0."""
     fixed_price: _builtins.str

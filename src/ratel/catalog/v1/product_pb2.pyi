@@ -19,8 +19,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Product(_message.Message):
-    """Groups what is sold together: meters, aggregations, counters, plan templates and plans.
-    An account has at most one attachment per product at a time.
+    """Groups what is sold together: meters, aggregations, counters, plan templates and plans. An account has at most one
+    attachment per product at a time.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -33,10 +33,10 @@ class Product(_message.Message):
     id: _builtins.str
     """Identifies the product; 1 to 128 of A-Z a-z 0-9 . _ : -. Chosen by the caller, never changed."""
     name: _builtins.str
-    """Names the product for people; 1 to 200 characters."""
+    """Names the product for people; 1 to 200 characters. Required."""
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

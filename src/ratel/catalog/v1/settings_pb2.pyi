@@ -83,8 +83,8 @@ class Settings(_message.Message):
     rounding_mode: Global___RoundingMode.ValueType
     """How a line item's amount is rounded to the currency's digits. Default HALF_UP."""
     etag: _builtins.str
-    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between.
-    Set by the server.
+    """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
+    by the server.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

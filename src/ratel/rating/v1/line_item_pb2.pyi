@@ -231,7 +231,7 @@ class UsageWorkings(_message.Message):
     cumulative: _builtins.bool
     """Whether each unit was priced at its own band."""
     average_unit_price: _builtins.str
-    """The exact amount by the units that it is for, carried to 50 significant digits; empty without units."""
+    """The exact amount by the units that it is for, a decimal carried to 50 significant digits; empty without units."""
     uncapped_amount: _builtins.str
     """Of USAGE_CREDIT: the credit before its cap, a decimal with the currency's digits; empty for other kinds."""
     @_builtins.property
@@ -328,7 +328,7 @@ class BandUsage(_message.Message):
     units: _builtins.str
     """The units priced by the band; a decimal."""
     block_count: _builtins.str
-    """How many blocks they are; empty without blocks."""
+    """How many blocks they are, a whole number; empty without blocks."""
     unit_price: _builtins.str
     """The price of a unit or block; a decimal."""
     fixed_price: _builtins.str
@@ -370,9 +370,9 @@ class CounterWorkings(_message.Message):
     PERIOD_DAYS_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
     level: _builtins.str
-    """The level that is charged."""
+    """The level that is charged; a decimal."""
     previous_level: _builtins.str
-    """The level before an adjustment; empty for a running total."""
+    """The level before an adjustment, a decimal; empty for a running total."""
     period_amount: _builtins.str
     """The amount of the whole period, before prorating; a decimal."""
     prorated: _builtins.bool
@@ -385,11 +385,11 @@ class CounterWorkings(_message.Message):
     """The day of an adjustment, YYYY-MM-DD; empty for a running total."""
     @_builtins.property
     def band_usages(self) -> _containers.RepeatedCompositeFieldContainer[Global___BandUsage]:
-        """What the bands make of the level."""
+        """What the bands make of the level, by lower limit."""
 
     @_builtins.property
     def previous_band_usages(self) -> _containers.RepeatedCompositeFieldContainer[Global___BandUsage]:
-        """What the bands make of the previous level."""
+        """What the bands make of the previous level; empty for a running total."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ class QuoteRequest(_message.Message):
     CHARGE_ZERO_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     quantity: _builtins.str
-    """The quantity; a decimal."""
+    """The quantity; a decimal of at most 38 digits, 18 of them after the point. Required."""
     quantity_per_unit: _builtins.str
     """How many of the quantity make one unit; a decimal above 0. Empty means 1."""
     rounding: _aggregation_pb2.Rounding.ValueType
@@ -47,14 +47,14 @@ class QuoteRequest(_message.Message):
     cumulative: _builtins.bool
     """Whether each unit is priced at its own band. Required unless pricing_type says it."""
     pricing_type: _pricing_pb2.PricingType.ValueType
-    """May stand instead of cumulative, and is checked against the prices that are set."""
+    """May stand instead of cumulative, and is checked against the prices that are set. UNSPECIFIED: no name is checked."""
     charge_zero: _builtins.bool
-    """Whether zero units enter the first band."""
+    """Whether zero units enter the first band, so that its fixed price or first block is charged."""
     currency: _builtins.str
     """The currency to round to, an ISO 4217 code. Empty: amount is the exact amount."""
     @_builtins.property
     def bands(self) -> _containers.RepeatedCompositeFieldContainer[_pricing_pb2.Band]:
-        """The bands, 1 to 100, by ascending lower_limit, the first at 0."""
+        """The bands, 1 to 100, by ascending lower_limit, the first at 0. Required."""
 
     def __init__(
         self,
@@ -89,11 +89,11 @@ class QuoteResponse(_message.Message):
     PRICING_TYPE_FIELD_NUMBER: _builtins.int
     AVERAGE_UNIT_PRICE_FIELD_NUMBER: _builtins.int
     amount: _builtins.str
-    """The amount, half away from zero to the currency's digits; a decimal."""
+    """The amount, half away from zero to the currency's digits; without a currency the exact amount. A decimal."""
     pricing_type: _pricing_pb2.PricingType.ValueType
     """The name of the bands' shape."""
     average_unit_price: _builtins.str
-    """The exact amount by the units, carried to 50 significant digits; empty without units."""
+    """The exact amount by the units, a decimal carried to 50 significant digits; empty without units."""
     @_builtins.property
     def priced_quantity(self) -> _line_item_pb2.PricedQuantity:
         """Quantity, units, exact amount and the workings of each band."""
@@ -127,11 +127,11 @@ class RateAccountRequest(_message.Message):
     """The account. Required."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The first instant of the period. Required."""
+        """The first instant of the period. Required; microseconds, finer digits are dropped."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """The first instant after the period; after start_time, at most 10 years. Required."""
+        """The first instant after the period; after start_time, at most 10 years. Required; microseconds as start_time."""
 
     def __init__(
         self,
@@ -187,11 +187,11 @@ class RateAccountsRequest(_message.Message):
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The first instant of the period. Required."""
+        """The first instant of the period. Required; microseconds, finer digits are dropped."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """The first instant after the period; after start_time, at most 10 years. Required."""
+        """The first instant after the period; after start_time, at most 10 years. Required; microseconds as start_time."""
 
     def __init__(
         self,

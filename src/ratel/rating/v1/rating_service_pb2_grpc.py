@@ -74,8 +74,7 @@ class RatingServiceServicer:
 
     def RateAccounts(self, request, context):
         """Rates many accounts: one response each, in the order asked, or by id for all accounts. One account's failure is its
-        own
-        response.
+        own response.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

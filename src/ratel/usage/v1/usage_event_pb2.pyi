@@ -99,8 +99,7 @@ class UsageEvent(_message.Message):
     def values(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """A value for any of the meter's measure and string fields, by name: a plain decimal of at most 38 digits, 18 of them
         after the point, for a measure, at most 256 characters for a string. A missing field does not count; an empty
-        string
-        is a missing value.
+        string is a missing value.
         """
 
     def __init__(
@@ -133,7 +132,7 @@ class EventVerdict(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     EVENT_ID_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """The event's place in its message, from 0."""
+    """The event's place in its message; 0 to 9999."""
     outcome: Global___EventOutcome.ValueType
     """What became of it."""
     reason: _builtins.str

@@ -54,10 +54,10 @@ class StreamUsageRequest(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """The sender's own number for the message, returned in its acknowledgement. Not interpreted."""
+    """The sender's own number for the message, returned in its acknowledgement. Any number; not interpreted."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_usage_event_pb2.UsageEvent]:
-        """The events, 1 to 10000, of any accounts and meters."""
+        """The events, 1 to 10000, of any accounts and meters. Required."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class StreamUsageResponse(_message.Message):
     sequence: _builtins.int
     """The sequence of the message."""
     accepted_count: _builtins.int
-    """How many of its events were accepted now."""
+    """How many of its events were accepted now, by this message; 0 to 10000."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_usage_event_pb2.EventVerdict]:
         """One verdict for each event that was not plainly accepted, by index."""
@@ -114,7 +114,7 @@ class SubmitUsageRequest(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_usage_event_pb2.UsageEvent]:
-        """The events, 1 to 10000, of any accounts and meters."""
+        """The events, 1 to 10000, of any accounts and meters. Required."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class SubmitUsageResponse(_message.Message):
     ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
     VERDICTS_FIELD_NUMBER: _builtins.int
     accepted_count: _builtins.int
-    """How many of the events were accepted now."""
+    """How many of the events were accepted now, by this message; 0 to 10000."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_usage_event_pb2.EventVerdict]:
         """One verdict for each event that was not plainly accepted, by index."""
@@ -176,7 +176,9 @@ class ListUsageEventsRequest(_message.Message):
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
-    """The next_page_token of the page before; with it every other field must be as it was (PAGE_TOKEN_INVALID)."""
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Only events at or after this instant. Required."""
@@ -248,7 +250,7 @@ class QueryUsageRequest(_message.Message):
     """Splits the time into days or hours of the settings' time zone; at most 10000 stretches. UNSPECIFIED: not split."""
     @_builtins.property
     def aggregation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The aggregations, 1 to 100."""
+        """The aggregations, 1 to 100. Required."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
