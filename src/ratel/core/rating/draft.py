@@ -1,0 +1,159 @@
+"""What the passes share: usage sorted by the pricing that takes it, and the line items made so far."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeAlias
+
+from ratel.core.bill import LineItem, Origin, Segment
+from ratel.core.compiled import CompiledThing
+from ratel.core.event import Partial
+from ratel.core.level import Levels
+from ratel.core.meter import Aggregation
+from ratel.core.money import ZERO, round_amount
+from ratel.core.pricing import WILDCARD, Pricing
+from ratel.core.quantity import Quantity, Values, by_segment, compound_quantity, merge, quantity_of
+from ratel.core.rating.scope import Scope
+from ratel.core.window import Read, Service, Slice, ThingPart
+
+Partials: TypeAlias = Mapping[Read, Mapping[Values, Partial]]
+"""For each read, what is kept of the events by a value for each dimension of its rollup; nothing stands for none."""
+
+Sources: TypeAlias = tuple[Partial, ...]
+"""A partial for each aggregation of a thing, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Usage of one combination in one slice."""
+
+    slice: Slice
+    values: Values
+    sources: Sources
+
+
+@dataclass(frozen=True, slots=True)
+class ThingUsage:
+    """One thing in one part with its usage; a counter has none.
+
+    Attributes:
+        by_segment: what the pricings of each segment take; by time, then values.
+        unpriced: what no pricing takes of what is asked for; by time, then values.
+    """
+
+    thing_part: ThingPart
+    by_segment: Mapping[Values, tuple[Taken, ...]]
+    unpriced: tuple[Taken, ...]
+
+
+@dataclass(slots=True)
+class Draft:
+    """A rating on its way through the passes; each sees the line items of those before it.
+
+    Attributes:
+        levels: of the counters that have adjustments, by id.
+    """
+
+    scope: Scope
+    thing_usages: tuple[ThingUsage, ...]
+    levels: Mapping[str, Levels]
+    line_items: list[LineItem] = field(default_factory=list)
+
+    def in_order(self, line_items: Iterable[LineItem]) -> list[LineItem]:
+        """Return line items by attachment, priced thing, segment and time."""
+        places = {each.attachment.id: place for place, each in enumerate(self.scope.services)}
+
+        def key(item: LineItem) -> tuple[int, str, str, Segment, datetime]:
+            priced = (item.priced.kind, item.priced.id) if item.priced else ("", "")
+            return places[item.origin.attachment_id], *priced, item.segment, item.service.start
+
+        return sorted(line_items, key=key)
+
+
+def sort_usage(thing_part: ThingPart, partials: Partials) -> ThingUsage:
+    """Give each combination of each slice to the pricing that takes it (R2.4)."""
+    taken: dict[Values, list[Taken]] = {}
+    unpriced: list[Taken] = []
+    for each in thing_part.slices:
+        for values, sources in _sources(thing_part, each, partials).items():
+            pricing = each.in_force.taking(values)
+            if pricing is not None:
+                taken.setdefault(pricing.segment, []).append(Taken(each, values, sources))
+            elif each.is_asked:
+                unpriced.append(Taken(each, values, sources))
+    return ThingUsage(thing_part, {segment: tuple(found) for segment, found in taken.items()}, tuple(unpriced))
+
+
+def _sources(thing_part: ThingPart, piece: Slice, partials: Partials) -> dict[Values, Sources]:
+    thing = thing_part.thing
+    counted = [by_segment(each, partials.get(Read(each.rollup, piece.period), {})) for each in thing.aggregations]
+    if thing.compound is None:
+        return {values: (partial,) for values, partial in counted[0].items()}
+    # Operands enter without their segments (R2.5).
+    return {(): tuple(merge(found.values()) for found in counted)}
+
+
+def merged(thing: CompiledThing, taken: Iterable[Taken]) -> Sources:
+    """Return the usage of several combinations or slices together."""
+    columns = zip(*(each.sources for each in taken), strict=True)
+    return tuple(map(merge, columns)) or tuple(Partial() for _ in thing.aggregations)
+
+
+def quantity_of_thing(thing: CompiledThing, sources: Sources, *, has_default: bool) -> Quantity | None:
+    """Return the quantity of a thing; None when nothing counts and there is no default (R2.3, R2.5)."""
+    if thing.compound is None:
+        return _quantity(thing.aggregations[0], sources[0], has_default=has_default)
+    return compound_quantity(
+        thing.compound,
+        {
+            aggregation.id: _quantity(aggregation, partial, has_default=True)
+            for aggregation, partial in zip(thing.aggregations, sources, strict=True)
+        },
+    )
+
+
+def _quantity(aggregation: Aggregation, partial: Partial, *, has_default: bool) -> Quantity | None:
+    quantity = quantity_of(aggregation.method, partial)
+    if quantity is None and has_default and aggregation.default_quantity is not None:
+        return Quantity(aggregation.default_quantity)
+    return quantity
+
+
+# --- Making line items ------------------------------------------------------------------------------------------------
+
+
+def origin_of(service: Service) -> Origin:
+    """Return what charges for a service."""
+    return Origin(service.plan.template.product_id, service.plan.plan.id, service.attachment.id)
+
+
+def rounded(service: Service, amount: Decimal) -> Decimal:
+    """Round an exact amount as the plan's currency and the settings say (R1.7)."""
+    return round_amount(amount, service.plan.template.currency, service.plan.settings.rounding_mode)
+
+
+def segment_of(thing_part: ThingPart, values: Values) -> Segment:
+    """Return the values with the names of their fields."""
+    return tuple(zip(thing_part.thing.segment_fields, values, strict=True))
+
+
+def name_of(thing_part: ThingPart, values: Values) -> str:
+    """Return the thing's name, with the segment in parentheses (R3.6); a missing value is shown as ``""``."""
+    listed = ", ".join(value or '""' for value in values)
+    return f"{thing_part.thing.name} ({listed})" if values else thing_part.thing.name
+
+
+def description_of(thing_part: ThingPart, pricing: Pricing, values: Values) -> str:
+    """Return the pricing's own description, else the thing's name with the segment."""
+    return pricing.description or name_of(thing_part, values)
+
+
+def is_split(pricing: Pricing) -> bool:
+    """Tell whether each combination that the pricing takes is priced by itself (R2.4)."""
+    return WILDCARD in pricing.segment and not pricing.pool
+
+
+def amounts(line_items: Iterable[LineItem]) -> Decimal:
+    """Return the sum of rounded amounts, all in one currency."""
+    return sum((item.amount for item in line_items), ZERO)

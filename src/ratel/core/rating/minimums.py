@@ -1,0 +1,135 @@
+"""MINIMUM_SPEND and MAXIMUM_SPEND: what a bill period comes to at the least and at the most (R6.2).
+
+Inner first: pricings, whose line items then count for their plan. Limits are prorated by days and rounded before they
+are compared with rounded amounts. Standing charges and credits are never compared.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from ratel.core.bill import LineItem, LineItemKind, Segment, SpendWorkings
+from ratel.core.money import ZERO, divide
+from ratel.core.period import Period
+from ratel.core.pricing import ApplyAs, PricedThing, Pricing
+from ratel.core.rating.draft import Draft, amounts, name_of, origin_of, rounded, segment_of
+from ratel.core.window import Part, ThingPart, Window
+
+_USAGE: Final = {
+    LineItemKind.USAGE,
+    LineItemKind.COUNTER_RUNNING_TOTAL,
+    LineItemKind.COUNTER_ADJUSTMENT_DEBIT,
+    LineItemKind.COUNTER_ADJUSTMENT_CREDIT,
+}
+_SPEND: Final = {*_USAGE, LineItemKind.MINIMUM_SPEND, LineItemKind.MAXIMUM_SPEND}
+
+
+@dataclass(frozen=True, slots=True)
+class _Spend:
+    """What is compared: the spend on one pricing, or on a plan, in one part."""
+
+    part: Part
+    service: Period
+    days: int
+    amount: Decimal
+    pricing_id: str = ""
+    priced: PricedThing | None = None
+    segment: Segment = ()
+
+
+def pricing_spends(draft: Draft) -> Iterator[LineItem]:
+    """Yield what brings pricings up to their minimum or down to their maximum, also without usage."""
+    yield from draft.in_order(_pricing_spends(draft))
+
+
+def _pricing_spends(draft: Draft) -> Iterator[LineItem]:
+    items = _line_items_by(draft, lambda item: (item.origin.attachment_id, item.bill_period, item.pricing_id))
+    for thing_part in draft.scope.thing_parts:
+        for windows in _by_pricing(thing_part):
+            pricing, attachment_id = windows[0].pricing, thing_part.part.service.attachment.id
+            if pricing.apply_as is not ApplyAs.DEBIT:
+                continue  # credits are compared with nothing
+            found = items[attachment_id, thing_part.part.bill_period, pricing.id]
+            spend = _pricing_spend(thing_part, windows, amounts(item for item in found if item.kind in _USAGE))
+            name, limits = name_of(thing_part, pricing.segment), pricing.spend
+            minimum_description = limits.minimum_description or f"{name} minimum spend"
+            maximum_description = limits.maximum_description or f"{name} maximum spend"
+            yield from _minimum(spend, limits.minimum, minimum_description)
+            yield from _maximum(spend, limits.maximum, maximum_description)
+
+
+def plan_spends(draft: Draft) -> Iterator[LineItem]:
+    """Yield what brings plans up to their minimum or down to their maximum, also without usage."""
+    items = _line_items_by(draft, lambda item: (item.origin.attachment_id, item.bill_period))
+    for part in draft.scope.parts:
+        terms, found = part.service.plan.terms, items[part.service.attachment.id, part.bill_period]
+        compared = amounts(item for item in found if item.kind in _SPEND)
+        spend = _Spend(part, part.asked, part.service.days(part.asked), compared)
+        yield from _minimum(spend, terms.minimum_spend, terms.minimum_spend_description)
+        yield from _maximum(spend, terms.maximum_spend, terms.maximum_spend_description)
+
+
+def _line_items_by(draft: Draft, key: Callable[[LineItem], object]) -> dict[object, list[LineItem]]:
+    found: dict[object, list[LineItem]] = defaultdict(list)
+    for item in draft.line_items:
+        found[key(item)].append(item)
+    return found
+
+
+def _by_pricing(thing_part: ThingPart) -> Iterator[list[Window]]:
+    """Yield the windows of each pricing together: an override may have parted them."""
+    found: dict[str, list[Window]] = {}
+    for window in thing_part.windows:
+        found.setdefault(window.pricing.id, []).append(window)
+    yield from found.values()
+
+
+def _pricing_spend(thing_part: ThingPart, windows: list[Window], amount: Decimal) -> _Spend:
+    pricing: Pricing = windows[0].pricing
+    return _Spend(
+        part=thing_part.part,
+        service=Period(windows[0].asked.start, windows[-1].asked.end),
+        days=sum(thing_part.part.service.days(window.asked) for window in windows),
+        amount=amount,
+        pricing_id=pricing.id,
+        priced=thing_part.thing.priced,
+        segment=segment_of(thing_part, pricing.segment),
+    )
+
+
+def _minimum(spend: _Spend, limit: Decimal | None, description: str) -> Iterator[LineItem]:
+    if limit is not None and spend.days:
+        item = _line_item(spend, LineItemKind.MINIMUM_SPEND, limit, description)
+        if item.amount > ZERO:
+            yield item
+
+
+def _maximum(spend: _Spend, limit: Decimal | None, description: str) -> Iterator[LineItem]:
+    if limit is not None and spend.days:
+        item = _line_item(spend, LineItemKind.MAXIMUM_SPEND, limit, description)
+        if item.amount < ZERO:
+            yield item
+
+
+def _line_item(spend: _Spend, kind: LineItemKind, limit: Decimal, description: str) -> LineItem:
+    """Return the difference between limit and spend, whatever its sign."""
+    service = spend.part.service
+    period_days = service.days(spend.part.bill_period)
+    exact_limit = limit if spend.days == period_days else divide(limit * spend.days, Decimal(period_days))
+    prorated_limit = rounded(service, exact_limit)
+    return LineItem(
+        kind=kind,
+        description=description,
+        origin=origin_of(service),
+        pricing_id=spend.pricing_id,
+        priced=spend.priced,
+        segment=spend.segment,
+        bill_period=spend.part.bill_period,
+        service=spend.service,
+        currency=service.plan.template.currency,
+        amount=prorated_limit - spend.amount,
+        exact_amount=exact_limit - spend.amount,
+        workings=SpendWorkings(limit, prorated_limit, spend.amount, spend.days, period_days),
+    )

@@ -1,0 +1,57 @@
+"""From a scope and its usage to line items and totals: pure, so that the same input always gives the same bytes."""
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+from ratel.core.bill import AccountRating, LineItem, sum_by_currency
+from ratel.core.level import levels_by_counter
+from ratel.core.money import exact
+from ratel.core.rating.counters import counters
+from ratel.core.rating.credits import usage_credits
+from ratel.core.rating.draft import Draft, Partials, sort_usage
+from ratel.core.rating.minimums import plan_spends, pricing_spends
+from ratel.core.rating.scope import Scope
+from ratel.core.rating.standing import standing_charges
+from ratel.core.rating.unpriced import unattached_usages, unpriced_usages
+from ratel.core.rating.usage import usage
+
+Pass: TypeAlias = Callable[[Draft], Iterator[LineItem]]
+
+PASSES: Final[tuple[Pass, ...]] = (
+    usage,
+    counters,
+    standing_charges,
+    pricing_spends,
+    plan_spends,
+    usage_credits,
+)
+"""The order of computation (R12.2): each pass sees the line items of those before it, and adds its own."""
+
+
+@exact
+def rate(scope: Scope, partials: Partials) -> AccountRating:
+    """Rate what was surveyed.
+
+    Args:
+        scope: what `survey` found.
+        partials: what is kept of the account's events for each of ``scope.reads``.
+
+    Raises:
+        FormulaRange: a compound's result has too many digits.
+    """
+    context = scope.context
+    draft = Draft(
+        scope,
+        tuple(sort_usage(each, partials) for each in scope.thing_parts),
+        levels_by_counter(context.adjustments),
+    )
+    for each in PASSES:
+        draft.line_items.extend(tuple(each(draft)))
+    return AccountRating(
+        account_id=context.account.id,
+        period=scope.asked,
+        line_items=tuple(draft.line_items),
+        totals=sum_by_currency(draft.line_items),
+        unpriced_usages=tuple(unpriced_usages(draft)),
+        unattached_usages=tuple(unattached_usages(scope, partials)),
+    )
