@@ -1,0 +1,97 @@
+"""A message of usage as it was sent, and what is wrong with its events (R2.1): each stands or falls by itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ratel.core.errors import Invalid, Violation
+from ratel.core.event import Events, event_key, is_hashed
+from ratel.core.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Events as they were sent, one element of each column for each event.
+
+    Attributes:
+        times: microseconds since 1970.
+        values: of fields, by name.
+        rejections: what is wrong with the shape of single events, by place; nothing else is asked of those.
+    """
+
+    account_ids: list[str]
+    meter_ids: list[str]
+    event_ids: list[str]
+    times: list[int]
+    values: list[Mapping[str, str]]
+    rejections: Mapping[int, Violation] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.event_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What of a submission can be stored.
+
+    Attributes:
+        events: those without a mistake, in the order of the submission.
+        places: the place of each of them in the submission.
+        rejections: the first mistake of each other event, by place.
+    """
+
+    events: Events
+    places: list[int]
+    rejections: dict[int, Violation]
+
+
+def check_submission(
+    submission: Submission, accounts: Mapping[str, int], layouts: Mapping[str, Layout], time_max: int
+) -> Checked:
+    """Tell the events that can be stored from those that are wrong.
+
+    The first mistake of an event counts, in this order: its shape, ACCOUNT_UNKNOWN, METER_UNKNOWN, EVENT_TIME_FUTURE,
+    its values (see `Layout.place_values`).
+
+    Args:
+        submission: what was sent.
+        accounts: the number of each account, by id.
+        layouts: of all meters, by id.
+        time_max: the last instant that an event may have, in microseconds since 1970.
+    """
+    events, places, rejections = Events(), [], dict(submission.rejections)
+    columns = (submission.account_ids, submission.meter_ids, submission.times, submission.values)
+    for place, (account_id, meter_id, time, values) in enumerate(zip(*columns, strict=True)):
+        if place in rejections:
+            continue
+        account_no, layout = accounts.get(account_id), layouts.get(meter_id)
+        if account_no is None or layout is None or time > time_max:
+            rejections[place] = _mistake(account_no, layout)
+            continue
+        try:
+            measure, further, strings = layout.place_values(values)
+        except Invalid as error:
+            rejections[place] = error.violations[0]
+            continue
+        places.append(place)
+        events.times.append(time)
+        events.account_nos.append(account_no)
+        events.meter_nos.append(layout.meter_no)
+        events.measures.append(measure)
+        events.further_measures.append(further)
+        events.strings.append(strings)
+    _add_identities(events, [submission.event_ids[place] for place in places])
+    return Checked(events, places, rejections)
+
+
+def _mistake(account_no: int | None, layout: Layout | None) -> Violation:
+    if account_no is None:
+        return Violation("account_id", "ACCOUNT_UNKNOWN", "must be an account")
+    if layout is None:
+        return Violation("meter_id", "METER_UNKNOWN", "must be a meter")
+    return Violation("event_time", "EVENT_TIME_FUTURE", "is too far in the future")
+
+
+def _add_identities(events: Events, event_ids: list[str]) -> None:
+    keys = [event_key(event_id) for event_id in event_ids]
+    events.keys.extend(keys)
+    events.ids.extend(event_id if is_hashed(key) else None for key, event_id in zip(keys, event_ids, strict=True))
