@@ -1,17 +1,17 @@
 """Rollups in Postgres: created, folded, backfilled; in every snapshot they and the pending batches are all events.
 
-An event is in a rollup's buckets, or in a pending batch, or (while the rollup is backfilled) in a batch that the backfill
-has still to read: always in exactly one of them. Every change of buckets happens under the fold lock, in the
+An event is in a rollup's buckets, or in a pending batch, or (while the rollup is backfilled) in a batch that the
+backfill has still to read: always in exactly one of them. Every change of buckets happens under the fold lock, in the
 transaction that also moves the batch.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 
-from ratel.core.event import Partial, segment_key
+from ratel.core.event import Events, Partial, segment_key
 from ratel.core.instant import instant_from_microseconds
 from ratel.core.meter import RollupDefinition
 from ratel.core.rollup import Bucket, ByAccount, Definitions, Rollup, add_hours, buckets_of, fold
@@ -19,13 +19,11 @@ from ratel.core.tail import Tail
 from ratel.store.definition import read_definitions
 from ratel.store.lock import LOCK_FOLD, LOCK_INGEST_ALONE
 from ratel.store.pool import Connection
-from ratel.store.usage import events_from_rows
+from ratel.store.usage import read_events
 
 # Events folded in one transaction: a second or two of work, if all must be read again.
 FOLD_EVENTS_MAX = 1_000_000
 BACKFILL_EVENTS = 100_000
-# Rows that are in memory at once when events are read.
-ROWS_PER_FETCH = 10_000
 
 FIND_ROLLUP = """
     SELECT rollup_no FROM rollups WHERE meter_no = $1 AND field = $2 AND keeps_values = $3 AND dimensions = $4::text[]
@@ -129,8 +127,8 @@ ADVANCE_BACKFILL = "UPDATE rollups SET backfilled_batch_id = $2 WHERE rollup_no 
 async def ensure_rollup(connection: Connection, meter_no: int, definition: RollupDefinition) -> int:
     """Return the number of the rollup of this definition; make it, to be backfilled, if there is none.
 
-    Inside a READ COMMITTED transaction that has moved the catalog's revision, and best at its end: if the rollup is made,
-    folds wait until the transaction ends, and so does ingest.
+    Inside a READ COMMITTED transaction that has moved the catalog's revision, and best at its end: if the rollup is
+    made, folds wait until the transaction ends, and so does ingest.
 
     Args:
         connection: in that transaction.
@@ -141,8 +139,8 @@ async def ensure_rollup(connection: Connection, meter_no: int, definition: Rollu
     found = await connection.fetchval(FIND_ROLLUP, *columns)
     if found is not None:
         return int(found)
-    # Alone, what is pending and the last batch tell exactly what the backfill must read: every fold and every batch from
-    # here on knows the rollup.
+    # Alone, what is pending and the last batch tell exactly what the backfill must read: every fold and every batch
+    # from here on knows the rollup.
     await connection.execute(LOCK_FOLD)
     await connection.execute(LOCK_INGEST_ALONE)
     last, pending = 0, []
@@ -218,23 +216,19 @@ async def fold_pending(connection: Connection, owner: UUID, tail: Tail, known: D
             else:
                 add_hours(total, batch.by_account)
         if unknown:
-            parameters = (min(unknown), max(unknown), unknown)
-            await fold_events(connection, (EVENTS_OF_BATCHES, *parameters), definitions.by_meter, total)
+            query = read_events(connection, EVENTS_OF_BATCHES, min(unknown), max(unknown), unknown)
+            await _fold_events(query, definitions.by_meter, total)
         await upsert(connection, buckets_of(total))
     tail.retire(row["batch_id"] for row in claimed)
     return Folded(len(claimed), len(unknown), definitions)
 
 
-async def fold_events(
-    connection: Connection, query: tuple[object, ...], rollups: Mapping[int, Sequence[Rollup]], total: ByAccount
-) -> int:
-    """Read events in a transaction, a few at a time, and add them to a total; return how many there were."""
-    statement, *parameters = query
-    cursor = await connection.cursor(str(statement), *parameters)
+async def _fold_events(query: AsyncIterator[Events], rollups: Mapping[int, Sequence[Rollup]], total: ByAccount) -> int:
+    """Add events to a total, and return how many there were."""
     count = 0
-    while rows := await cursor.fetch(ROWS_PER_FETCH):
-        count += len(rows)
-        add_hours(total, fold(events_from_rows(rows), rollups))
+    async for events in query:
+        count += len(events)
+        add_hours(total, fold(events, rollups))
     return count
 
 
@@ -311,9 +305,10 @@ async def backfill(connection: Connection, pace: BackfillPace, known: Definition
         rollup_no, start = row["rollup_no"], row["backfilled_batch_id"]
         end = min(start + pace.batch_count, row["backfill_batch_id"])
         wanted = [rollup for rollup in definitions.rollups if rollup.rollup_no == rollup_no]
-        query = (EVENTS_TO_BACKFILL, start, end, row["meter_no"], row["backfill_excluded"])
+        parameters = (start, end, row["meter_no"], row["backfill_excluded"])
+        query = read_events(connection, EVENTS_TO_BACKFILL, *parameters)
         total: ByAccount = {}
-        pace.adjust(await fold_events(connection, query, {row["meter_no"]: wanted}, total))
+        pace.adjust(await _fold_events(query, {row["meter_no"]: wanted}, total))
         await upsert(connection, buckets_of(total))
         await connection.execute(ADVANCE_BACKFILL, rollup_no, end)
     return True

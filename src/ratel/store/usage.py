@@ -4,7 +4,7 @@ An event is its account and its key, for ever. Whoever appends learns of each ev
 already with the same content, or is there with other content.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -17,6 +17,8 @@ from ratel.core.instant import instant_from_microseconds, microseconds_from_inst
 from ratel.store.lock import LOCK_INGEST_SHARED
 from ratel.store.pool import Connection
 
+# Rows that are in memory at once when many events are read.
+ROWS_PER_FETCH: Final = 10_000
 EVENT_COLUMNS: Final = (
     "event_key",
     "event_time",
@@ -78,6 +80,13 @@ def events_from_rows(rows: Sequence[Any]) -> Events:
     events.further_measures.extend([row["measures"] for row in rows])
     events.strings.extend([row["strings"] for row in rows])
     return events
+
+
+async def read_events(connection: Connection, statement: str, *parameters: object) -> AsyncIterator[Events]:
+    """Yield the events that a statement selects, some at a time; inside a transaction."""
+    cursor = await connection.cursor(statement, *parameters)
+    while rows := await cursor.fetch(ROWS_PER_FETCH):
+        yield events_from_rows(rows)
 
 
 def _rows_of(events: Events, batch_id: int, places: Iterable[int]) -> Iterable[tuple[object, ...]]:
