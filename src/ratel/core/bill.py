@@ -79,7 +79,7 @@ class CounterWorkings:
     """Of counters: ``(F(level) - F(previous_level)) x days / period_days``.
 
     Attributes:
-        previous_level: before an adjustment; None for a running total, and so is ``date``.
+        previous_level: before an adjustment; None for a running total, and so is ``day``.
         period_amount: exact, of a whole period.
         prorated: False: the amount is the period's, whatever the days.
     """
@@ -92,7 +92,7 @@ class CounterWorkings:
     prorated: bool
     days: int
     period_days: int
-    date: date | None = None
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

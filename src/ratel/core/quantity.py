@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from ratel.core.event import Partial
-from ratel.core.meter import Aggregation, Method
-from ratel.core.money import ONE, Rounding, divide, round_units
+from ratel.core.meter import Aggregation, CompoundAggregation, Method
+from ratel.core.money import ONE, ZERO, Rounding, divide, round_units
 
 Values: TypeAlias = tuple[str, ...]
 """A value for each of some string fields; ``""`` for a missing one."""
@@ -55,6 +55,19 @@ def _value(method: Method, partial: Partial) -> Decimal | None:
             return Decimal(len(partial.values))
         case Method.COUNT:
             return Decimal(partial.value_count)
+
+
+def compound_quantity(compound: CompoundAggregation, operands: Mapping[str, Quantity | None]) -> Quantity | None:
+    """Return what the formula makes of the plain quantities of its aggregations, by their ids (R2.5).
+
+    Raises:
+        FormulaRange: the result has too many digits.
+    """
+    missing = ZERO if compound.null_as_zero else None
+    value = compound.formula.evaluate(
+        {name: missing if operand is None else operand.value for name, operand in operands.items()}
+    )
+    return None if value is None else Quantity(value)
 
 
 def merge(partials: Iterable[Partial]) -> Partial:

@@ -61,7 +61,7 @@ class _Change:
     previous_level: Decimal | None
     service: Period
     is_prorated: bool
-    date: date | None = None
+    day: date | None = None
 
 
 def _running_total(thing_part: ThingPart, window: Window, levels: Levels, *, is_prorated: bool) -> Iterator[LineItem]:
@@ -139,5 +139,5 @@ def _workings(part: Part, window: Window, change: _Change) -> CounterWorkings:
         prorated=change.is_prorated,
         days=part.service.days(change.service) if change.is_prorated else period_days,
         period_days=period_days,
-        date=change.date,
+        day=change.day,
     )

@@ -10,7 +10,7 @@ from ratel.core.compiled import CompiledPlan
 from ratel.core.counter import Adjustment
 from ratel.core.errors import Invalid, Violation
 from ratel.core.limits import RATING_WINDOWS_MAX
-from ratel.core.meter import Meter, RollupDefinition
+from ratel.core.meter import Meter, counting_rollup
 from ratel.core.money import exact
 from ratel.core.period import Period
 from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, service_of, thing_part
@@ -129,7 +129,7 @@ def _unattached(context: RatingContext, services: Iterable[Service], asked: Peri
     for service in services:
         covered.setdefault(service.plan.template.product_id, []).append(service.asked)
     for meter in sorted(context.meters, key=lambda each: each.id):
-        counted = RollupDefinition(meter.id, "", keeps_values=False, dimensions=())
+        counted = counting_rollup(meter.id)
         for period in _gaps(asked, covered.get(meter.product_id, ())):
             yield Read(counted, period)
 

@@ -1,0 +1,7 @@
+"""All cases. They are told twice: to the core alone, and to a whole server on a real Postgres."""
+
+from typing import Final
+
+from tests.cases import time, usage
+
+CASES: Final = {**usage.CASES, **time.CASES}

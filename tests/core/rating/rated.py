@@ -1,0 +1,85 @@
+"""Rates a story with the core alone; partials are folded event by event, the plain way."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from ratel.core.bill import AccountRating
+from ratel.core.compiled import compile_plan
+from ratel.core.event import Partial, value_key
+from ratel.core.meter import FieldKind, Meter, RollupDefinition
+from ratel.core.money import exact
+from ratel.core.period import Period
+from ratel.core.plan_catalog import PlanCatalog
+from ratel.core.rating.draft import Partials
+from ratel.core.rating.rate import rate
+from ratel.core.rating.scope import RatingContext, survey
+from ratel.core.window import Read
+from tests.story import ACCOUNT, TEMPLATE, Story, Usage
+
+
+def rate_story(story: Story, asked: Period | None = None) -> AccountRating:
+    """Rate what the story asks for, or another period of it."""
+    catalog = catalog_of(story)
+    plans = {plan_id: compile_plan(catalog, plan_id) for plan_id in catalog.plans}
+    context = RatingContext(ACCOUNT, tuple(story.attachments), tuple(story.adjustments), plans, (story.meter,))
+    period = asked or story.asked
+    assert period is not None, "the story does not say what to rate"
+    scope = survey(context, period)
+    return rate(scope, partials_of(story.meter, story.usages, scope.reads))
+
+
+def catalog_of(story: Story) -> PlanCatalog:
+    """Return the story's catalog as the store would load it."""
+    meter = story.meter
+    return PlanCatalog(
+        settings=story.settings,
+        plans={plan.id: plan for plan in story.plans},
+        plan_templates={TEMPLATE: story.template},
+        pricings=tuple(story.pricings),
+        priced_things=frozenset((pricing.owner, pricing.priced) for pricing in story.pricings),
+        aggregations=story.aggregations,
+        compound_aggregations=story.compounds,
+        counters=story.counters,
+        meters={meter.id: meter},
+    )
+
+
+def partials_of(meter: Meter, usages: Iterable[Usage], reads: Iterable[Read]) -> Partials:
+    """Fold the events of each read."""
+    events: dict[str, Usage] = {}
+    for usage in usages:
+        for event_id in usage.ids:
+            events.setdefault(event_id, usage)  # an event is its id: sent again it is the same one (R13)
+    return {read: _fold(meter, events, read) for read in reads}
+
+
+@exact
+def _fold(meter: Meter, events: Mapping[str, Usage], read: Read) -> dict[tuple[str, ...], Partial]:
+    folded: dict[tuple[str, ...], Partial] = {}
+    for event_id, usage in events.items():
+        if read.period.contains(usage.time):
+            values = tuple(usage.values.get(name, "") for name in read.rollup.dimensions)
+            folded.setdefault(values, Partial()).merge(_partial(meter, event_id, usage, read.rollup))
+    return folded
+
+
+def _partial(meter: Meter, event_id: str, usage: Usage, rollup: RollupDefinition) -> Partial:
+    field = meter.field(rollup.field) if rollup.field else None
+    if field is None:
+        return Partial(event_count=1, value_count=1)
+    if field.kind is FieldKind.STRING:
+        text = usage.values.get(field.name, "")
+        kept = frozenset([value_key(text)]) if text and rollup.keeps_values else frozenset()
+        return Partial(event_count=1, value_count=1 if text else 0, values=kept)
+    value = _number(meter, usage, field.name)
+    if value is None:
+        return Partial(event_count=1)
+    return Partial(1, 1, value, value, value, usage.time, event_id, value)
+
+
+def _number(meter: Meter, usage: Usage, name: str) -> Decimal | None:
+    field = meter.field(name)
+    if field and field.formula:
+        return field.formula.evaluate({each: _number(meter, usage, each) for each in field.formula.names})
+    text = usage.values.get(name)
+    return Decimal(text) if text else None

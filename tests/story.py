@@ -1,0 +1,332 @@
+"""Reads stories: a catalog, an account, its usage, a period, and the line items that must come of it.
+
+One line says one thing: a verb, perhaps an id, then words and ``key=value``. Times are local to the story's zone, and
+what is not said has a default, so that a story shows only what it is about:
+
+    zone America/New_York                         the settings' time zone
+    settings rounding_mode=HALF_EVEN month_epoch=2024-01-31
+    template currency=JPY frequency=ANNUALLY interval=2 standing_charge=20 ...
+    plan gold standing_charge=30                  made from the template; there is always a plan called "plan"
+    derived cost = size * 2                       a field of the meter; all other fields follow from the aggregations
+    aggregation calls SUM size by=region,kind where=region:eu,us per=500 round=UP default=3
+    compound extra per=10 null_as_zero = calls - users * 100
+    counter seats
+    price calls 0:0.15 500:0.10 id=a on=template segment=eu,* from=2024-06-10 to=2024-06-20 volume charge_zero
+    attach 2024-06-01 2024-07-01 id=x plan=gold epoch=2024-01-31
+    level seats 2024-06-15 18
+    use 2024-06-03 size=5 region=eu id=e1 times=10
+    rate 2024-06-01 2024-07-01
+    -> USAGE 95.00 500x.15 + 200x.10              kind, amount, and any words that say why
+    unpriced calls 7
+    unattached meter 3
+
+A story without `attach` is attached from 2024-01-01 on. Bands are ``lower:unit`` or ``lower:fixed+unit``, each perhaps
+with ``/block_size``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from ratel.core.account import Account, Attachment
+from ratel.core.band import Band, Bands
+from ratel.core.counter import Adjustment, Counter
+from ratel.core.meter import (
+    Aggregation,
+    CompoundAggregation,
+    Field,
+    FieldKind,
+    Filter,
+    Meter,
+    Method,
+    read_formula,
+)
+from ratel.core.money import Rounding, RoundingMode, decimal_from_text
+from ratel.core.period import Frequency, Period
+from ratel.core.plan import Plan, PlanTemplate, Settings, Terms
+from ratel.core.pricing import (
+    ApplyAs,
+    CounterTerms,
+    Owner,
+    OwnerKind,
+    PricedKind,
+    PricedThing,
+    Pricing,
+    SpendLimits,
+)
+
+ACCOUNT = Account("account", "The account")
+METER = "meter"
+PRODUCT = "product"
+TEMPLATE = "template"
+PLAN = "plan"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Some equal events; each has an id of its own but with ``id`` given."""
+
+    time: datetime
+    values: Mapping[str, str]
+    ids: tuple[str, ...]
+
+
+@dataclass
+class Story:
+    """What is there, what is asked, and what is expected."""
+
+    settings: Settings = field(default_factory=Settings)
+    template: PlanTemplate = field(
+        default_factory=lambda: PlanTemplate(TEMPLATE, PRODUCT, "Template", "USD", Frequency.MONTHLY)
+    )
+    plans: list[Plan] = field(default_factory=lambda: [Plan(PLAN, TEMPLATE, "Plan")])
+    derived: list[Field] = field(default_factory=list)
+    aggregations: dict[str, Aggregation] = field(default_factory=dict)
+    compounds: dict[str, CompoundAggregation] = field(default_factory=dict)
+    counters: dict[str, Counter] = field(default_factory=dict)
+    pricings: list[Pricing] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    adjustments: list[Adjustment] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
+    asked: Period | None = None
+    line_items: list[tuple[str, str]] = field(default_factory=list)
+    unpriced: list[tuple[str, str]] = field(default_factory=list)
+    unattached: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def meter(self) -> Meter:
+        """The one meter, with the fields that the aggregations and the derived fields need."""
+        strings = {name for each in self.aggregations.values() for name in each.rollup.dimensions}
+        strings |= {each.field for each in self.aggregations.values() if each.method is Method.UNIQUE}
+        named = {each.field for each in self.aggregations.values() if each.field}
+        named |= {name for each in self.derived if each.formula for name in each.formula.names}
+        measures = named - strings - {each.name for each in self.derived}
+        fields = [Field(name, FieldKind.MEASURE) for name in sorted(measures)]
+        fields += [Field(name, FieldKind.STRING) for name in sorted(strings)]
+        return Meter(METER, PRODUCT, "Meter", (*fields, *self.derived))
+
+
+def read_story(text: str) -> Story:
+    """Read a story; see the module."""
+    story = Story()
+    for line in text.strip().splitlines():
+        if line.strip():
+            verb, *words = line.split()
+            _VERBS[verb](story, words)
+    if not story.attachments:
+        story.attachments.append(Attachment("attachment", ACCOUNT.id, PLAN, Period(_time(story, "2024-01-01"))))
+    return story
+
+
+def bands_from_text(texts: list[str]) -> tuple[Band, ...]:
+    """Read ``lower:unit`` and ``lower:fixed+unit``, each perhaps with ``/block_size``."""
+    return tuple(map(_band, texts))
+
+
+def _band(text: str) -> Band:
+    lower, price = text.split(":")
+    price, _, block = price.partition("/")
+    fixed, _, unit = price.rpartition("+")
+    return Band(Decimal(lower), Decimal(unit), Decimal(fixed or 0), Decimal(block) if block else None)
+
+
+# --- Words ------------------------------------------------------------------------------------------------------------
+
+
+def _options(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Tell plain words from ``key=value``."""
+    plain = [word for word in words if "=" not in word]
+    return plain, dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def _time(story: Story, text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(story.settings.time_zone)).astimezone(ZoneInfo("UTC"))
+
+
+def _period(story: Story, start: str, end: str | None) -> Period:
+    return Period(_time(story, start), _time(story, end) if end else None)
+
+
+def _terms(options: Mapping[str, str]) -> Terms:
+    readers: dict[str, Callable[[str], object]] = {
+        "charge": decimal_from_text,
+        "spend": decimal_from_text,
+        "advance": lambda text: text == "yes",
+        "interval": int,
+        "offset": int,
+        "description": str,
+    }
+    found = {key: readers[key.rpartition("_")[2]](text) for key, text in options.items() if key.count("_")}
+    return Terms(**found)  # type: ignore[arg-type]  # a wrong one fails in its constructor
+
+
+# --- Verbs ------------------------------------------------------------------------------------------------------------
+
+
+def _zone(story: Story, words: list[str]) -> None:
+    story.settings = replace(story.settings, time_zone=words[0])
+
+
+def _settings(story: Story, words: list[str]) -> None:
+    _, options = _options(words)
+    epochs = {key: date.fromisoformat(text) for key, text in options.items() if key.endswith("_epoch")}
+    mode = RoundingMode(options.get("rounding_mode", "HALF_UP"))
+    story.settings = replace(story.settings, rounding_mode=mode, **epochs)  # type: ignore[arg-type]
+
+
+def _template(story: Story, words: list[str]) -> None:
+    _, options = _options(words)
+    story.template = PlanTemplate(
+        TEMPLATE,
+        PRODUCT,
+        "Template",
+        options.pop("currency", "USD"),
+        Frequency(options.pop("frequency", "MONTHLY")),
+        int(options.pop("interval", "1")),
+        _terms(options),
+    )
+
+
+def _plan(story: Story, words: list[str]) -> None:
+    (plan_id, *_), options = _options(words)
+    plan = Plan(plan_id, TEMPLATE, plan_id.title(), terms=_terms(options))
+    story.plans = [each for each in story.plans if each.id != plan_id] + [plan]
+
+
+def _derived(story: Story, words: list[str]) -> None:
+    story.derived.append(Field(words[0], FieldKind.DERIVED, formula=read_formula(" ".join(words[2:]))))
+
+
+def _aggregation(story: Story, words: list[str]) -> None:
+    (aggregation_id, method, *fields), options = _options(words)
+    where, _, values = options.get("where", "").partition(":")
+    default = options.get("default")
+    story.aggregations[aggregation_id] = Aggregation(
+        id=aggregation_id,
+        meter_id=METER,
+        name=aggregation_id.title(),
+        method=Method(method),
+        field=fields[0] if fields else "",
+        default_quantity=Decimal(default) if default else None,
+        quantity_per_unit=Decimal(options.get("per", "1")),
+        rounding=Rounding(options.get("round", "NONE")),
+        filter=Filter(where, frozenset(values.split(","))) if where else None,
+        segment_fields=tuple(options["by"].split(",")) if "by" in options else (),
+    )
+
+
+def _compound(story: Story, words: list[str]) -> None:
+    head, text = words[: words.index("=")], " ".join(words[words.index("=") + 1 :])
+    (compound_id, *switches), options = _options(head)
+    story.compounds[compound_id] = CompoundAggregation(
+        id=compound_id,
+        product_id=PRODUCT,
+        name=compound_id.title(),
+        formula=read_formula(text),
+        quantity_per_unit=Decimal(options.get("per", "1")),
+        rounding=Rounding(options.get("round", "NONE")),
+        null_as_zero="null_as_zero" in switches,
+    )
+
+
+def _counter(story: Story, words: list[str]) -> None:
+    story.counters[words[0]] = Counter(words[0], PRODUCT, words[0].title())
+
+
+def _price(story: Story, words: list[str]) -> None:
+    (thing, *plain), options = _options(words)
+    bands = [word for word in plain if ":" in word]
+    owner = options.get("on", PLAN)
+    aggregation = story.aggregations.get(thing)
+    amounts = {key: Decimal(options[key]) for key in ("minimum", "maximum") if key in options}
+    story.pricings.append(
+        Pricing(
+            id=options.get("id", f"{thing}-{len(story.pricings)}"),
+            owner=Owner(OwnerKind.TEMPLATE if owner == TEMPLATE else OwnerKind.PLAN, owner),
+            priced=PricedThing(_kind(story, thing), thing),
+            period=_period(story, options.get("from", "2020-01-01"), options.get("to")),
+            bands=Bands("volume" not in plain, bands_from_text(bands), charge_zero="charge_zero" in plain),
+            segment=tuple(options["segment"].split(",")) if "segment" in options else (),
+            segment_fields=aggregation.segment_fields if aggregation else (),
+            pool="pool" in plain,
+            spend=SpendLimits(**amounts),  # type: ignore[arg-type]
+            description=options.get("description", "").replace("_", " "),
+            apply_as=ApplyAs(options.get("as", "DEBIT")),
+            counter_terms=CounterTerms(
+                prorate_running_total="whole_total" not in plain,
+                prorate_debit="whole_debit" not in plain,
+                prorate_credit="whole_credit" not in plain,
+            ),
+        )
+    )
+
+
+def _kind(story: Story, thing: str) -> PricedKind:
+    if thing in story.counters:
+        return PricedKind.COUNTER
+    return PricedKind.COMPOUND if thing in story.compounds else PricedKind.AGGREGATION
+
+
+def _attach(story: Story, words: list[str]) -> None:
+    (start, *end), options = _options(words)
+    epoch = options.get("epoch")
+    story.attachments.append(
+        Attachment(
+            options.get("id", f"attachment-{len(story.attachments)}"),
+            ACCOUNT.id,
+            options.get("plan", PLAN),
+            _period(story, start, end[0] if end else None),
+            date.fromisoformat(epoch) if epoch else None,
+        )
+    )
+
+
+def _level(story: Story, words: list[str]) -> None:
+    counter_id, day, level = words
+    story.adjustments.append(Adjustment(counter_id, date.fromisoformat(day), Decimal(level)))
+
+
+def _use(story: Story, words: list[str]) -> None:
+    (time, *_), values = _options(words)
+    times = int(values.pop("times", "1"))
+    first = values.pop("id", f"event-{len(story.usages)}")
+    ids = tuple(first if times == 1 else f"{first}-{index}" for index in range(times))
+    story.usages.append(Usage(_time(story, time), values, ids))
+
+
+def _rate(story: Story, words: list[str]) -> None:
+    story.asked = _period(story, words[0], words[1])
+
+
+def _line_item(story: Story, words: list[str]) -> None:
+    story.line_items.append((words[0], words[1]))
+
+
+def _unpriced(story: Story, words: list[str]) -> None:
+    story.unpriced.append((words[0], words[1]))
+
+
+def _unattached(story: Story, words: list[str]) -> None:
+    story.unattached.append((words[0], words[1]))
+
+
+_VERBS: dict[str, Callable[[Story, list[str]], None]] = {
+    "zone": _zone,
+    "settings": _settings,
+    "template": _template,
+    "plan": _plan,
+    "derived": _derived,
+    "aggregation": _aggregation,
+    "compound": _compound,
+    "counter": _counter,
+    "price": _price,
+    "attach": _attach,
+    "level": _level,
+    "use": _use,
+    "rate": _rate,
+    "->": _line_item,
+    "unpriced": _unpriced,
+    "unattached": _unattached,
+}
