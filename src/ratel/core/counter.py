@@ -33,3 +33,11 @@ class Adjustment:
     def __post_init__(self) -> None:
         if self.level < ZERO:
             raise DecimalRange("must not be below 0", "level")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountAdjustment:
+    """An adjustment of an account; identified by account, counter and date together."""
+
+    account_id: str
+    adjustment: Adjustment

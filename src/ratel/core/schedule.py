@@ -140,3 +140,13 @@ def cut_times(pricing: Pricing, own: Sequence[Pricing]) -> tuple[datetime, ...]:
     periods = [period for period, found in pricings_in_force(others, [pricing]) if found is pricing]
     bounds = [bound for period in periods for bound in (period.start, period.end)]
     return tuple(bound for bound in (pricing.period.start, pricing.period.end) if bound is not None and bound in bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodCut:
+    """A bill period of an attached account, and the instant inside it at which another pricing takes over (R4.3)."""
+
+    account_id: str
+    attachment_id: str
+    period: Period
+    time: datetime

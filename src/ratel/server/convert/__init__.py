@@ -1,0 +1,1 @@
+"""From the contracts' messages to the values of the core, and back; every pair stands together."""

@@ -1,0 +1,86 @@
+"""Accounts, attachments and counter adjustments."""
+
+from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2
+from ratel.core.account import Account, Attachment
+from ratel.core.counter import AccountAdjustment, Adjustment
+from ratel.core.errors import Mistakes
+from ratel.core.money import decimal_from_text, text_from_decimal
+from ratel.core.period import date_from_text
+from ratel.server.convert.value import (
+    date_to_text,
+    instant_to_proto,
+    optional_date_from_text,
+    optional_instant_to_proto,
+    period_from_proto,
+)
+
+
+def account_from_proto(message: account_pb2.Account) -> Account:
+    """Return the account of a message.
+
+    Raises:
+        Invalid: with all mistakes.
+    """
+    mistakes = Mistakes()
+    with mistakes.under("epoch"):
+        epoch = optional_date_from_text(message.epoch)
+    mistakes.check()
+    return Account(message.id, message.name, epoch)
+
+
+def account_to_proto(account: Account) -> account_pb2.Account:
+    """Return the message of an account."""
+    return account_pb2.Account(id=account.id, name=account.name, epoch=date_to_text(account.epoch))
+
+
+def attachment_from_proto(message: attachment_pb2.Attachment) -> Attachment:
+    """Return the attachment of a message.
+
+    Raises:
+        Invalid: with all mistakes.
+    """
+    mistakes = Mistakes()
+    with mistakes.under():
+        period = period_from_proto(message)
+    with mistakes.under("epoch"):
+        epoch = optional_date_from_text(message.epoch)
+    mistakes.check()
+    return Attachment(message.id, message.account_id, message.plan_id, period, epoch)
+
+
+def attachment_to_proto(attachment: Attachment) -> attachment_pb2.Attachment:
+    """Return the message of an attachment."""
+    return attachment_pb2.Attachment(
+        id=attachment.id,
+        account_id=attachment.account_id,
+        plan_id=attachment.plan_id,
+        start_time=instant_to_proto(attachment.period.start),
+        end_time=optional_instant_to_proto(attachment.period.end),
+        epoch=date_to_text(attachment.epoch),
+    )
+
+
+def adjustment_from_proto(message: counter_adjustment_pb2.CounterAdjustment) -> AccountAdjustment:
+    """Return the adjustment of a message.
+
+    Raises:
+        Invalid: with all mistakes.
+    """
+    mistakes = Mistakes()
+    with mistakes.under("date"):
+        day = date_from_text(message.date)
+    with mistakes.under("level"):
+        level = decimal_from_text(message.level)
+    mistakes.check()
+    return AccountAdjustment(message.account_id, Adjustment(message.counter_id, day, level))
+
+
+def adjustment_to_proto(value: AccountAdjustment) -> counter_adjustment_pb2.CounterAdjustment:
+    """Return the message of an adjustment."""
+    adjustment = value.adjustment
+    return counter_adjustment_pb2.CounterAdjustment(
+        account_id=value.account_id,
+        counter_id=adjustment.counter_id,
+        date=date_to_text(adjustment.date),
+        level=text_from_decimal(adjustment.level),
+    )

@@ -1,0 +1,48 @@
+"""Accounts: known to callers by id, to events and distributed tables by number."""
+
+from collections.abc import Iterable
+
+from ratel.core.account import Account
+from ratel.core.errors import ResourceNotFound
+from ratel.store.pool import Connection
+from ratel.store.resource import Resource, Row
+
+INSERT = """
+    INSERT INTO accounts (id, name, epoch, create_time, update_time) VALUES ($1, $2, $3, $4, $4)
+    ON CONFLICT (id) DO NOTHING RETURNING true
+"""
+SELECT = "SELECT * FROM accounts WHERE id = $1"
+PAGE = "SELECT * FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
+UPDATE = "UPDATE accounts SET name = $2, epoch = $3, update_time = $4, etag = nextval('etags') WHERE id = $1"
+SELECT_NUMBERS = "SELECT id, account_no FROM accounts WHERE id = any($1::text[])"
+# Writers of one account and all that is the account's go one after the other; foreign keys do not wait for them.
+LOCK = "SELECT account_no FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
+
+
+def _to_row(account: Account) -> tuple[object, ...]:
+    return account.id, account.name, account.epoch
+
+
+def account_from_row(row: Row) -> Account:
+    """Return the account of a row."""
+    return Account(row["id"], row["name"], row["epoch"])
+
+
+ACCOUNTS = Resource("account", INSERT, SELECT, PAGE, UPDATE, "", _to_row, _to_row, account_from_row)
+
+
+async def account_numbers(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
+    """Return the numbers of those of the ids that are accounts."""
+    return {row["id"]: row["account_no"] for row in await connection.fetch(SELECT_NUMBERS, list(ids))}
+
+
+async def lock_account(connection: Connection, account_id: str) -> int:
+    """Begin a write to what is an account's, and return its number: call it before anything else of it is read.
+
+    Raises:
+        ResourceNotFound: there is no such account.
+    """
+    number = await connection.fetchval(LOCK, account_id)
+    if number is None:
+        raise ResourceNotFound("account", account_id)
+    return int(number)

@@ -1,0 +1,61 @@
+"""The settings: one row, there from the start."""
+
+from datetime import datetime
+
+from ratel.core.money import RoundingMode
+from ratel.core.plan import Settings
+from ratel.store.pool import Connection
+from ratel.store.resource import Row, Stored
+
+SELECT = "SELECT * FROM settings"
+UPDATE = """
+    UPDATE settings
+    SET time_zone = $1, default_currency = $2, standing_charge_in_advance = $3, minimum_spend_in_advance = $4,
+        day_epoch = $5, week_epoch = $6, month_epoch = $7, year_epoch = $8, rounding_mode = $9,
+        update_time = $10, etag = nextval('etags')
+"""
+
+
+async def load_settings(connection: Connection) -> Stored[Settings]:
+    """Return the settings."""
+    (row,) = await connection.fetch(SELECT)
+    return Stored(settings_from_row(row), str(row["etag"]), row["create_time"], row["update_time"])
+
+
+async def update_settings(
+    connection: Connection, old: Stored[Settings], settings: Settings, now: datetime
+) -> Stored[Settings]:
+    """Change the settings, after `move_revision`; what changes nothing leaves everything as it is."""
+    if settings == old.value:
+        return old
+    await connection.execute(UPDATE, *_to_row(settings), now)
+    return await load_settings(connection)
+
+
+def _to_row(settings: Settings) -> tuple[object, ...]:
+    return (
+        settings.time_zone,
+        settings.default_currency,
+        settings.standing_charge_in_advance,
+        settings.minimum_spend_in_advance,
+        settings.day_epoch,
+        settings.week_epoch,
+        settings.month_epoch,
+        settings.year_epoch,
+        settings.rounding_mode.value,
+    )
+
+
+def settings_from_row(row: Row) -> Settings:
+    """Return the settings of a row."""
+    return Settings(
+        time_zone=row["time_zone"],
+        default_currency=row["default_currency"],
+        standing_charge_in_advance=row["standing_charge_in_advance"],
+        minimum_spend_in_advance=row["minimum_spend_in_advance"],
+        day_epoch=row["day_epoch"],
+        week_epoch=row["week_epoch"],
+        month_epoch=row["month_epoch"],
+        year_epoch=row["year_epoch"],
+        rounding_mode=RoundingMode(row["rounding_mode"]),
+    )
