@@ -26,12 +26,12 @@ ROOMS = {
     "store": "ratel.core asyncpg",
     "config": "ratel.core pydantic pydantic_settings",
     "client": f"{CONTRACTS} {GRPC} uuid_utils",
-    "server": f"ratel.core ratel.store ratel.config {CONTRACTS} {GRPC} prometheus_client structlog uuid_utils uvloop",
+    "server": f"ratel.core ratel.store ratel.config {CONTRACTS} {GRPC} prometheus_client orjson structlog uuid_utils",
     "server/validation": f"ratel.core {GRPC} protovalidate",
     # Starting, migrating and checking a database need no server.
-    "cli": f"ratel.client ratel.config ratel.core ratel.store {CONTRACTS} {GRPC} rich typer uuid_utils uvloop",
-    "cli/serve": "ratel.config ratel.core ratel.server.serve ratel.store rich typer structlog uvloop",
-    "cli/quickstart": f"ratel.client ratel.config ratel.server.serve ratel.store {CONTRACTS} {GRPC} rich typer uvloop",
+    "cli": f"ratel.client ratel.config ratel.core ratel.store {CONTRACTS} {GRPC} rich typer yaml",
+    "cli/serve": "ratel.config ratel.server.serve uvloop",
+    "cli/quickstart": f"ratel.client ratel.config ratel.server.serve ratel.store {CONTRACTS} {GRPC} rich uvloop",
     "__main__": "ratel.cli",
 }
 # The core knows neither clock nor network, nor anything that waits or remembers.

@@ -91,3 +91,11 @@ def read_configuration() -> Configuration:
     if configuration is None or found:
         raise ConfigurationInvalid("\n".join(found))
     return configuration
+
+
+def quiet_grpc() -> None:
+    """Keep gRPC's core from writing lines of its own to standard error, unless GRPC_VERBOSITY asks for them.
+
+    It reads the variable when it is imported.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")

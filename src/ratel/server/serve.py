@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
@@ -22,6 +22,7 @@ from ratel.server import metrics
 from ratel.server.admission import Admission
 from ratel.server.interceptor import Interceptor
 from ratel.server.introspection import add_introspection
+from ratel.server.logs import configure_logs
 from ratel.server.metrics import CallMetrics
 from ratel.store.migrate import check_schema
 from ratel.store.pool import Database, PoolLimits
@@ -80,6 +81,9 @@ class RunningServer:
         await stopping
 
 
+Meanwhile: TypeAlias = Callable[[RunningServer], Awaitable[None]]
+
+
 @asynccontextmanager
 async def running(configuration: Configuration, database_url: str) -> AsyncIterator[RunningServer]:
     """Run a server, and drain it at the end of the block.
@@ -105,16 +109,20 @@ async def running(configuration: Configuration, database_url: str) -> AsyncItera
         yield running_server
 
 
-async def serve(
-    configuration: Configuration, database_url: str, on_ready: Callable[[RunningServer], Awaitable[None]] | None = None
-) -> None:
+async def forever(_server: RunningServer) -> None:
+    """Do nothing, and never return."""
+    await asyncio.Event().wait()
+
+
+async def serve(configuration: Configuration, database_url: str, meanwhile: Meanwhile = forever) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once what is left of that.
 
     Args:
         configuration: See there.
         database_url: The database.
-        on_ready: Is called when the server answers.
+        meanwhile: Runs while the server answers; when it returns, the server drains too.
     """
+    configure_logs(configuration.log_level)
     told, hurried = asyncio.Event(), asyncio.Event()
 
     def be_told() -> None:
@@ -123,7 +131,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, be_told)
-    serving = asyncio.create_task(_serve(configuration, database_url, told, on_ready))
+    serving = asyncio.create_task(_serve(configuration, database_url, meanwhile, told))
     hurry = asyncio.create_task(hurried.wait())
     await asyncio.wait({serving, hurry}, return_when=asyncio.FIRST_COMPLETED)
     hurry.cancel()
@@ -133,16 +141,15 @@ async def serve(
     await serving
 
 
-async def _serve(
-    configuration: Configuration,
-    database_url: str,
-    told: asyncio.Event,
-    on_ready: Callable[[RunningServer], Awaitable[None]] | None,
-) -> None:
+async def _serve(configuration: Configuration, database_url: str, meanwhile: Meanwhile, told: asyncio.Event) -> None:
     async with running(configuration, database_url) as server:
-        if on_ready is not None:
-            await on_ready(server)
-        await told.wait()
+        telling = asyncio.create_task(told.wait())
+        working = asyncio.ensure_future(meanwhile(server))
+        await asyncio.wait({telling, working}, return_when=asyncio.FIRST_COMPLETED)
+        telling.cancel()
+        if working.done():
+            working.result()
+        working.cancel()
         log.info("draining")
 
 

@@ -1,0 +1,1 @@
+"""Example files that `ratel quickstart` shows: a catalog, and usage."""
