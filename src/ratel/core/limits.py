@@ -48,6 +48,9 @@ PERIOD_INTERVAL_MAX = 1_200
 
 # --- Rating ---
 
+RATING_YEARS_MAX = 10
+"""Years that may be rated at once: as long as most books must be kept."""
+
 RATING_WINDOWS_MAX = 10_000
 """Bill periods, windows and slices of one account's rating: ten years of days for one thing, or of months for twenty;
 bounds what one request computes to about a second."""

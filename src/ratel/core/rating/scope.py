@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Final
 
 from ratel.core.account import Account, Attachment
 from ratel.core.compiled import CompiledPlan
 from ratel.core.counter import Adjustment
-from ratel.core.errors import Invalid, Violation
-from ratel.core.limits import RATING_WINDOWS_MAX
+from ratel.core.errors import Invalid, PeriodInvalid, Violation
+from ratel.core.limits import RATING_WINDOWS_MAX, RATING_YEARS_MAX
 from ratel.core.meter import Meter, counting_rollup
 from ratel.core.money import exact
 from ratel.core.period import Period
 from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, service_of, thing_part
+
+_LONGEST: Final = timedelta(days=RATING_YEARS_MAX * 365 + 3)  # three leap days at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,16 @@ class Scope:
             for each in thing_part.slices
         )
         return tuple(dict.fromkeys([*priced, *self.unattached]))
+
+
+def check_asked(asked: Period) -> None:
+    """Check that a period can be asked for.
+
+    Raises:
+        PeriodInvalid: it has no end, or is longer than `RATING_YEARS_MAX` years, at ``end_time``.
+    """
+    if asked.end is None or asked.end - asked.start > _LONGEST:
+        raise PeriodInvalid(f"must be at most {RATING_YEARS_MAX} years after the start", "end_time")
 
 
 @exact

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Final
 
 from ratel.core.bill import LineItem, LineItemKind, PricedQuantity, UsageWorkings
-from ratel.core.money import ZERO, divide
+from ratel.core.money import ZERO
 from ratel.core.pricing import ApplyAs
 from ratel.core.quantity import Values
 from ratel.core.rating.draft import (
@@ -20,6 +20,7 @@ from ratel.core.rating.draft import (
     rounded,
     segment_of,
 )
+from ratel.core.rating.quote import average_unit_price, price_quantity
 from ratel.core.window import Window, end_of
 
 _NOTHING: Final = PricedQuantity(None, ZERO, ZERO, ())
@@ -95,9 +96,7 @@ def _priced(thing_usage: ThingUsage, window: Window, taken: Iterable[Taken]) -> 
     quantity = quantity_of_thing(thing, merged(thing, taken), has_default=is_alone)
     if quantity is None and not (bands.charge_zero and is_alone):
         return None
-    units = ZERO if quantity is None else quantity.units(thing.quantity_per_unit, thing.rounding)
-    charge = bands.price(units)
-    return PricedQuantity(quantity.value if quantity else None, units, charge.amount, charge.band_usages)
+    return price_quantity(quantity, thing.quantity_per_unit, thing.rounding, bands)
 
 
 def _workings(
@@ -114,5 +113,5 @@ def _workings(
         rounding=thing.rounding,
         unit=thing.unit,
         cumulative=window.pricing.bands.cumulative,
-        average_unit_price=divide(exact_amount, units) if units else None,
+        average_unit_price=average_unit_price(exact_amount, units),
     )

@@ -1,0 +1,196 @@
+"""What rating reads: one snapshot, a fixed number of statements, and compiled plans that are never older than it.
+
+The first statement brings the catalog's revision together with the accounts and all that is theirs. Plans that were
+compiled under exactly this revision are taken as they are; only others are loaded, in the same snapshot.
+"""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from ratel.core.account import Account, Attachment
+from ratel.core.compiled import CompiledPlan, compile_plan
+from ratel.core.counter import Adjustment
+from ratel.core.meter import Meter
+from ratel.core.period import Period
+from ratel.core.rating.draft import Partials
+from ratel.core.rating.scope import RatingContext, Scope
+from ratel.core.rollup import Definitions
+from ratel.core.tail import Tail
+from ratel.store.definition import read_definitions
+from ratel.store.plan_catalog import load_catalog
+from ratel.store.pool import Connection, Database
+from ratel.store.quantity import Slice, read_partials
+from ratel.store.resource import Row
+
+# The last table is distributed by account; the first row is there even without any account.
+SELECT_ACCOUNTS = """
+    WITH asked AS (
+        SELECT id, account_no, name, epoch FROM accounts WHERE id = ANY($1::text[])
+    ), attached AS (
+        SELECT account_no,
+            array_agg((attachments.id, plan_id, start_time, end_time, attachments.epoch)) AS attachments
+        FROM attachments JOIN asked USING (account_no)
+        WHERE start_time < $3 AND (end_time IS NULL OR end_time > $2)
+        GROUP BY account_no
+    ), adjusted AS (
+        SELECT account_no, array_agg((counter_id, date, level)) AS adjustments
+        FROM counter_adjustments JOIN asked USING (account_no)
+        WHERE date <= $4
+        GROUP BY account_no
+    )
+    SELECT revision, asked.*, attachments, adjustments
+    FROM catalog_revisions LEFT JOIN asked ON true LEFT JOIN attached USING (account_no)
+        LEFT JOIN adjusted USING (account_no)
+"""
+SELECT_IDS_AFTER = "SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
+
+PLANS_MAX: Final = 2_000
+"""Compiled plans that are kept: about 100 MB of plans with 20 pricings each."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was made of one revision of the catalog."""
+
+    revision: int
+    plans: OrderedDict[str, CompiledPlan] = field(default_factory=OrderedDict)
+    meters: tuple[Meter, ...] | None = None
+    definitions: Definitions | None = None
+
+
+class PlanCache:
+    """Compiled plans of the newest revision that any snapshot has shown.
+
+    Args:
+        observe: told after each lookup how many plans were there, how many were not, and the revision.
+        plans_max: beyond it those used longest ago are dropped.
+    """
+
+    def __init__(self, observe: Callable[[int, int, int], None] | None = None, plans_max: int = PLANS_MAX) -> None:
+        self._known = _Known(0)
+        self._observe = observe
+        self._plans_max = plans_max
+
+    def at(self, revision: int) -> _Known:
+        """Return what is known of a revision; of one older than what is kept nothing is, and nothing stays."""
+        if revision > self._known.revision:
+            self._known = _Known(revision)
+        return self._known if revision == self._known.revision else _Known(revision)
+
+    async def plans(self, connection: Connection, known: _Known, plan_ids: Iterable[str]) -> dict[str, CompiledPlan]:
+        """Return compiled plans, each looked up once; in a snapshot that shows the revision that is known."""
+        wanted = set(plan_ids)
+        there = {plan_id: known.plans[plan_id] for plan_id in wanted & known.plans.keys()}
+        missing = sorted(wanted - there.keys())
+        if missing or known.meters is None:
+            catalog = (await load_catalog(connection, missing)).catalog
+            known.meters = tuple(catalog.meters.values())
+            there |= {plan_id: compile_plan(catalog, plan_id) for plan_id in missing}
+        if self._observe is not None:
+            self._observe(len(wanted) - len(missing), len(missing), known.revision)
+        for plan_id, plan in there.items():
+            known.plans[plan_id] = plan
+            known.plans.move_to_end(plan_id)
+        while len(known.plans) > self._plans_max:
+            known.plans.popitem(last=False)
+        return there
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSnapshot:
+    """An account as the snapshot shows it."""
+
+    account_no: int
+    context: RatingContext
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSnapshot:
+    """The usage that a scope needs.
+
+    Attributes:
+        partials: for each of the scope's reads.
+        aggregation_ids_from_events: the aggregations whose rollups are not complete, by id.
+    """
+
+    partials: Partials
+    aggregation_ids_from_events: tuple[str, ...]
+
+
+class RatingSnapshot:
+    """One moment of the database, as rating reads it."""
+
+    def __init__(self, connection: Connection, cache: PlanCache, tail: Tail) -> None:
+        self._connection = connection
+        self._cache = cache
+        self._tail = tail
+        self._known = _Known(0)
+
+    async def accounts(self, ids: Sequence[str], asked: Period) -> dict[str, AccountSnapshot]:
+        """Return those of the accounts that exist, by id, with what their rating in a period depends on but usage.
+
+        All plans are looked up at once, however many accounts are on them.
+        """
+        parameters = (list(ids), asked.start, asked.end, _last_day(asked))
+        rows = await self._connection.fetch(SELECT_ACCOUNTS, *parameters)
+        self._known = self._cache.at(rows[0]["revision"])
+        rows = [row for row in rows if row["id"] is not None]
+        attachments = {row["id"]: tuple(_attachments_from_row(row)) for row in rows}
+        plan_ids = {each.plan_id for found in attachments.values() for each in found}
+        plans = await self._cache.plans(self._connection, self._known, plan_ids)
+        return {row["id"]: self._account_from_row(row, attachments[row["id"]], plans) for row in rows}
+
+    async def usage(self, account_no: int, scope: Scope) -> UsageSnapshot:
+        """Return the usage that an account's scope needs, read in one statement."""
+        definitions = await self._definitions()
+        reads = scope.reads
+        slices = [
+            Slice(account_no, definitions.rollup(read.rollup), read.period.start, read.period.end or read.period.start)
+            for read in reads
+        ]
+        reading = await read_partials(self._connection, self._tail, slices)
+        aggregations = (each for thing_part in scope.thing_parts for each in thing_part.thing.aggregations)
+        from_events = {
+            each.id for each in aggregations if definitions.rollup(each.rollup).rollup_no in reading.backfilling
+        }
+        return UsageSnapshot(dict(zip(reads, reading.partials, strict=True)), tuple(sorted(from_events)))
+
+    async def ids_after(self, account_id: str, count_max: int) -> list[str]:
+        """Return the ids of the next accounts, by id."""
+        return [row["id"] for row in await self._connection.fetch(SELECT_IDS_AFTER, account_id, count_max)]
+
+    async def _definitions(self) -> Definitions:
+        if self._known.definitions is None:
+            self._known.definitions = await read_definitions(self._connection)
+        return self._known.definitions
+
+    def _account_from_row(
+        self, row: Row, attachments: tuple[Attachment, ...], plans: dict[str, CompiledPlan]
+    ) -> AccountSnapshot:
+        account = Account(row["id"], row["name"], row["epoch"])
+        adjustments = tuple(Adjustment(*each) for each in row["adjustments"] or ())
+        context = RatingContext(account, attachments, adjustments, plans, self._known.meters or ())
+        return AccountSnapshot(row["account_no"], context, self._known.revision)
+
+
+@asynccontextmanager
+async def rating_snapshot(database: Database, cache: PlanCache, tail: Tail) -> AsyncIterator[RatingSnapshot]:
+    """Hold one moment of the database for the length of the block."""
+    async with database.snapshot() as connection:
+        yield RatingSnapshot(connection, cache, tail)
+
+
+def _attachments_from_row(row: Row) -> Iterable[Attachment]:
+    for attachment_id, plan_id, start_time, end_time, epoch in row["attachments"] or ():
+        yield Attachment(attachment_id, row["id"], plan_id, Period(start_time, end_time), epoch)
+
+
+def _last_day(asked: Period) -> date:
+    """Return a day that is no earlier than the last local day of the period, whatever the time zone."""
+    end = asked.end or asked.start
+    return min(end, datetime.max.replace(tzinfo=end.tzinfo) - timedelta(days=2)).date() + timedelta(days=1)
