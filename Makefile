@@ -44,7 +44,7 @@ format: install
 	$(BIN)/ruff check --fix
 
 bench: install
-	$(BIN)/ratel bench
+	$(BIN)/python -m bench
 
 install: $(VENV)/installed
 

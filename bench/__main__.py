@@ -1,0 +1,54 @@
+"""Run the benchmark: ``python -m bench [--quick] [NAME...]``; `make bench` runs all of it."""
+
+import argparse
+import asyncio
+import gc
+import sys
+
+import uvloop
+
+from bench.figure import Figure, Scale
+from bench.ingest import measure_ingest
+from bench.latency import measure_latency
+from bench.quoting import measure_quotes
+from bench.rates import measure_growth, measure_rates
+from bench.report import RESULTS, print_table, write_results
+from bench.stack import running_stack
+
+SECTIONS = (measure_ingest, measure_latency, measure_rates, measure_quotes, measure_growth)
+FULL = Scale(runs=5, ingest_events=200_000, call_seconds=2.0, latency_messages=200, growth_events=(10_000, 1_000_000))
+QUICK = Scale(runs=3, ingest_events=20_000, call_seconds=0.5, latency_messages=50, growth_events=(1_000, 20_000))
+
+
+async def measure(scale: Scale, wanted: set[str]) -> list[Figure]:
+    """Measure everything, or only what is wanted."""
+    figures: list[Figure] = []
+    async with running_stack() as stack:
+        for section in SECTIONS:
+            figures += await section(stack, scale, wanted)
+            gc.collect()
+        print(f"server's peak memory: {stack.peak_memory_mb()} MB", file=sys.stderr)
+    return figures
+
+
+def main() -> None:
+    """Measure, print the table, and write the results of a full run."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="little of everything: proves the benchmark, not the speed"
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these figures, such as ingest_simple")
+    options = parser.parse_args()
+    # What is prepared stays to the end, and collecting it again and again would be measured too.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        figures = runner.run(measure(QUICK if options.quick else FULL, set(options.names)))
+    print_table(figures)
+    if not options.quick and not options.names:
+        write_results(figures)
+        print(f"\nwritten to {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What is measured, and how a figure is made of several runs."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import TypeAlias
+
+import grpc
+
+from bench.echo import UNARY
+
+Call: TypeAlias = Callable[[int], Awaitable[object]]
+"""Makes the call of a number."""
+
+ECHO = "an empty echo, as many callers"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured.
+
+    Attributes:
+        runs: times that figure and limit are measured, one after the other.
+        ingest_events: events in each run of ingest.
+        call_seconds: how long calls are made for a rate of calls.
+        latency_messages: messages whose acknowledgement is timed in each run.
+        growth_events: events of the month that is rated: few and many.
+    """
+
+    runs: int
+    ingest_events: int
+    call_seconds: float
+    latency_messages: int
+    growth_events: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure and the limit that it is compared with.
+
+    Attributes:
+        name: stable.
+        unit: of ``samples`` and ``limits``.
+        against: says what the limit is.
+        samples: the figure in each run.
+        limits: the limit in the same runs.
+    """
+
+    name: str
+    unit: str
+    against: str
+    samples: Sequence[float]
+    limits: Sequence[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Figure to limit, run by run: what drifts between runs is in both."""
+        return [sample / limit for sample, limit in zip(self.samples, self.limits, strict=True)]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios."""
+        return median(self.ratios)
+
+    @property
+    def spread(self) -> float:
+        """How far the ratios lie apart: greatest less least, over their median."""
+        return (max(self.ratios) - min(self.ratios)) / self.ratio
+
+
+def percentile(samples: Sequence[float], percent: int) -> float:
+    """Return the sample below which so many percent of them lie."""
+    return quantiles(samples, n=100, method="inclusive")[percent - 1]
+
+
+async def time_of(work: Awaitable[object]) -> float:
+    """Return how many seconds something takes."""
+    start = time.perf_counter()
+    await work
+    return time.perf_counter() - start
+
+
+def echo_call(channel: grpc.aio.Channel) -> Call:
+    """Return what calls the empty server."""
+    method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(UNARY)
+
+    async def call(_: int) -> None:
+        await method(b"")
+
+    return call
+
+
+async def calls_per_second(call: Call, callers: int, seconds: float) -> float:
+    """Return how many calls end per second while so many callers call without a pause."""
+    count = 0
+    end = time.perf_counter() + seconds
+
+    async def caller(number: int) -> None:
+        nonlocal count
+        while time.perf_counter() < end:
+            await call(number)
+            count += 1
+            number += callers
+
+    taken = await time_of(asyncio.gather(*(caller(number) for number in range(callers))))
+    return count / taken

@@ -1,0 +1,164 @@
+"""Ingest: events acknowledged per second, against binary COPY and plain INSERT of such events into the same table.
+
+The table grows by all of them alike. Between two measurements everything is folded, so that none pays for the one
+before.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TypeAlias
+
+import grpc
+
+from bench.figure import Figure, Scale, time_of
+from bench.stack import Stack
+from bench.workload import ACCOUNTS, COLUMNS, METER, Event, Numbers, Source, copies, messages
+from ratel.store.pool import Connection
+from ratel.usage.v1.usage_service_pb2 import StreamUsageResponse
+
+UsageMethod: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, StreamUsageResponse]"
+STREAM = "/ratel.usage.v1.UsageService/StreamUsage"
+# For each shape: streams, and events in a message.
+SHAPES = {"ingest_simple": (4, 1_000), "ingest_small": (64, 100)}
+
+ROWS_PER_COPY = 20_000
+COPY = f"binary COPY into the same table, one connection, {ROWS_PER_COPY:,} rows a transaction"
+
+ROWS_PER_INSERT = 1_000
+INSERT = f"INSERT of arrays ON CONFLICT DO NOTHING into the same table, {ROWS_PER_INSERT:,} rows a transaction"
+INSERT_EVENTS = """
+    INSERT INTO events (event_key, event_time, batch_id, account_no, meter_no, measure, measures, strings)
+    SELECT key, time, $1, account_no, $2, requests, ARRAY[megabytes], ARRAY[region, model]
+    FROM unnest($3::uuid[], $4::timestamptz[], $5::integer[], $6::numeric[], $7::numeric[], $8::text[], $9::text[])
+        AS sent (key, time, account_no, requests, megabytes, region, model)
+    ON CONFLICT DO NOTHING
+"""
+
+FOLD_SECONDS = 300
+FOLD_POLL_SECONDS = 0.005
+
+
+async def measure_ingest(stack: Stack, scale: Scale, wanted: set[str]) -> list[Figure]:
+    """Measure each shape until everything is acknowledged, and until everything is in the rollups."""
+    names = [name for name in SHAPES if not wanted or wanted & {name, f"{name}_folded", f"{name}_vs_insert"}]
+    if not names:
+        return []
+    numbers = await read_numbers(stack.connection)
+    source, count = Source(), scale.ingest_events
+    rates: dict[str, list[float]] = defaultdict(list)
+    for run in range(scale.runs + 1):
+        if run == 1:
+            rates.clear()  # the first run only warms up
+        rates["insert"].append(await _insert_rate(stack.connection, source.recent(count), numbers))
+        for name in names:
+            rates[f"{name} copy"].append(await _copy_rate(stack.connection, source.recent(count), numbers))
+            acknowledged, folded = await _stream_rates(stack, source.recent(count), SHAPES[name])
+            rates[name].append(acknowledged)
+            rates[f"{name}_folded"].append(folded)
+    return [figure for name in names for figure in _figures(name, rates)]
+
+
+def _figures(name: str, rates: dict[str, list[float]]) -> list[Figure]:
+    limits = rates[f"{name} copy"]
+    return [
+        Figure(name, "events/s", COPY, rates[name], limits),
+        Figure(f"{name}_folded", "events/s", COPY, rates[f"{name}_folded"], limits),
+        Figure(f"{name}_vs_insert", "events/s", INSERT, rates[name], rates["insert"]),
+    ]
+
+
+async def read_numbers(connection: Connection) -> Numbers:
+    """Return the numbers of the accounts and the meter, and a batch that no rollup asks for."""
+    rows = await connection.fetch("SELECT id, account_no FROM accounts")
+    found = {row["id"]: row["account_no"] for row in rows}
+    meter_no = await connection.fetchval("SELECT meter_no FROM meters WHERE id = $1", METER)
+    return Numbers([found[account_id] for account_id in ACCOUNTS], meter_no, batch=0)
+
+
+# --- The service ------------------------------------------------------------------------------------------------------
+
+
+async def _stream_rates(stack: Stack, events: Sequence[Event], shape: tuple[int, int]) -> tuple[float, float]:
+    """Return events per second until acknowledged, and until folded."""
+    streams, size = shape
+    encoded = messages(events, size)
+    acknowledging = send(stack, [encoded[number::streams] for number in range(streams)], len(events))
+    seconds = await time_of(acknowledging)
+    folding = await time_of(fold(stack.connection))
+    return len(events) / seconds, len(events) / (seconds + folding)
+
+
+async def send(stack: Stack, streams: Sequence[Sequence[bytes]], count: int) -> None:
+    """Send messages over several streams at once, and see that so many events are accepted."""
+    accepted = sum(await asyncio.gather(*(_send_stream(stack, each) for each in streams)))
+    if accepted != count:
+        raise AssertionError(f"{accepted} of {count} events were accepted")
+
+
+async def _send_stream(stack: Stack, encoded: Sequence[bytes]) -> int:
+    async def requests() -> AsyncIterator[bytes]:
+        for each in encoded:
+            yield each
+
+    return sum([response.accepted_count async for response in usage_method(stack.channel)(requests())])
+
+
+def usage_method(channel: grpc.aio.Channel) -> UsageMethod:
+    """Return StreamUsage for messages that are encoded already."""
+    return channel.stream_stream(STREAM, response_deserializer=StreamUsageResponse.FromString)
+
+
+async def fold(connection: Connection) -> None:
+    """Wait until everything is in the rollups."""
+    async with asyncio.timeout(FOLD_SECONDS):
+        while await connection.fetchval("SELECT EXISTS (SELECT FROM pending_batches)"):  # noqa: ASYNC110
+            await asyncio.sleep(FOLD_POLL_SECONDS)
+
+
+# --- The limits -------------------------------------------------------------------------------------------------------
+
+
+async def _copy_rate(connection: Connection, events: Sequence[Event], numbers: Numbers) -> float:
+    encoded = copies(events, ROWS_PER_COPY, numbers)
+
+    async def copy() -> None:
+        for each in encoded:
+            await copy_rows(connection, each)
+
+    return len(events) / await time_of(copy())
+
+
+async def copy_rows(connection: Connection, encoded: bytes) -> None:
+    """Write encoded rows in a transaction of their own."""
+
+    async def source() -> AsyncIterator[bytes]:
+        yield encoded
+
+    await connection.copy_to_table("events", source=source(), columns=COLUMNS, format="binary")
+
+
+async def _insert_rate(connection: Connection, events: Sequence[Event], numbers: Numbers) -> float:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    rows = [
+        (
+            each.id,
+            epoch + timedelta(microseconds=each.time),
+            numbers.accounts[each.account],
+            each.requests,
+            Decimal(each.megabytes_hundredths).scaleb(-2),
+            each.region,
+            each.model,
+        )
+        for each in events
+    ]
+    starts = range(0, len(rows), ROWS_PER_INSERT)
+    groups = [list(map(list, zip(*rows[start : start + ROWS_PER_INSERT], strict=True))) for start in starts]
+
+    async def insert() -> None:
+        for group in groups:
+            await connection.execute(INSERT_EVENTS, numbers.batch, numbers.meter, *group)
+
+    return len(events) / await time_of(insert())

@@ -1,0 +1,41 @@
+"""Quote: pure arithmetic behind a call, against an empty echo."""
+
+from random import Random
+
+from bench.figure import ECHO, Figure, Scale, calls_per_second, echo_call
+from bench.stack import Stack
+from bench.workload import SEED
+from ratel.catalog.v1 import pricing_pb2
+from ratel.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
+
+CALLERS = 128
+BANDS = (
+    pricing_pb2.Band(lower_limit="0", unit_price="0.003"),
+    pricing_pb2.Band(lower_limit="10000", unit_price="0.002"),
+    pricing_pb2.Band(lower_limit="1000000", unit_price="0.001"),
+)
+QUOTES = 1_000
+
+
+async def measure_quotes(stack: Stack, scale: Scale, wanted: set[str]) -> list[Figure]:
+    """Measure quotes of three bands for quantities of all sizes."""
+    if wanted and "quote" not in wanted:
+        return []
+    random = Random(SEED)
+    requests = [
+        rating_service_pb2.QuoteRequest(
+            quantity=str(random.randint(0, 10 ** random.randint(1, 8))), cumulative=True, bands=BANDS, currency="USD"
+        )
+        for _ in range(QUOTES)
+    ]
+    stub = rating_service_pb2_grpc.RatingServiceStub(stack.channel)
+    echo = echo_call(stack.echo)
+
+    async def quote(number: int) -> None:
+        await stub.Quote(requests[number % QUOTES])
+
+    limits, samples = [], []
+    for _ in range(scale.runs):
+        limits.append(await calls_per_second(echo, CALLERS, scale.call_seconds))
+        samples.append(await calls_per_second(quote, CALLERS, scale.call_seconds))
+    return [Figure("quote", "calls/s", ECHO, samples, limits)]

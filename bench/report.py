@@ -1,0 +1,56 @@
+"""The figures as a table for people and as data for those who come later."""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from bench.figure import Figure
+
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+HEADER = ("name", "ratio", "spread", "median", "limit", "unit", "against")
+
+
+def print_table(figures: Sequence[Figure]) -> None:
+    """Print the figures as a Markdown table."""
+    rows = [HEADER, *(_cells(figure) for figure in figures)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    print(f"{describe_machine()}\n\n" + "\n".join(lines))
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    middle, limit = (_short(median(samples)) for samples in (figure.samples, figure.limits))
+    return figure.name, f"{figure.ratio:.2f}", f"{figure.spread:.0%}", middle, limit, figure.unit, figure.against
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def write_results(figures: Sequence[Figure]) -> None:
+    """Write the figures as data."""
+    results = [
+        {
+            "name": figure.name,
+            "ratio": round(figure.ratio, 4),
+            "median": round(median(figure.samples), 4),
+            "spread": round(figure.spread, 4),
+            "unit": figure.unit,
+            "against": figure.against,
+        }
+        for figure in figures
+    ]
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def describe_machine() -> str:
+    """Return what the figures depend on and the ratios should not."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return f"{os.cpu_count()} cores, {cpu[1] if cpu else platform.machine()}, Python {platform.python_version()}"
