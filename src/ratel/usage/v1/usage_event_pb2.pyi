@@ -140,7 +140,7 @@ class EventVerdict(_message.Message):
     DECIMAL_INVALID, EVENT_TIME_FUTURE.
     """
     field: _builtins.str
-    """The field that is wrong, such as event_time or values[bytes]; empty for a duplicate or conflict."""
+    """The field that is wrong, such as event_time or values["bytes"]; empty for a duplicate or conflict."""
     message: _builtins.str
     """Says it for people."""
     event_id: _builtins.str
