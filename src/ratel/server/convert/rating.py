@@ -1,0 +1,250 @@
+"""Ratings, their line items and workings; quotes."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from ratel.core.band import Bands, BandUsage, pricing_type
+from ratel.core.bill import (
+    AccountRating,
+    CounterWorkings,
+    LineItem,
+    LineItemKind,
+    PricedQuantity,
+    SpendWorkings,
+    StandingChargeWorkings,
+    UnattachedUsage,
+    UnpricedUsage,
+    UsageWorkings,
+)
+from ratel.core.errors import DecimalRange, Mistakes
+from ratel.core.money import (
+    ONE,
+    ZERO,
+    Rounding,
+    amount_text,
+    decimal_from_text,
+    exponent,
+    round_amount,
+    text_from_decimal,
+)
+from ratel.core.pricing import PRICED_FIELDS
+from ratel.core.rating.quote import average_unit_price, quote
+from ratel.rating.v1 import account_rating_pb2, line_item_pb2, rating_service_pb2
+from ratel.server.convert.band import PRICING_TYPES, bands_from_proto
+from ratel.server.convert.meter import ROUNDINGS
+from ratel.server.convert.value import (
+    EnumPair,
+    date_to_text,
+    instant_to_proto,
+    one_or_decimal,
+    optional_instant_to_proto,
+)
+
+KINDS = EnumPair(LineItemKind, line_item_pb2.LineItemKind.Name, line_item_pb2.LineItemKind.Value, "LINE_ITEM_KIND_")
+
+
+# --- Ratings ----------------------------------------------------------------------------------------------------------
+
+
+def account_rating_to_proto(
+    rating: AccountRating, revision: int, aggregation_ids_from_events: Iterable[str]
+) -> account_rating_pb2.AccountRating:
+    """Return the message of a rating."""
+    totals = (
+        account_rating_pb2.CurrencyTotal(currency=currency, amount=amount_text(total, currency))
+        for currency, total in rating.totals
+    )
+    return account_rating_pb2.AccountRating(
+        account_id=rating.account_id,
+        start_time=instant_to_proto(rating.period.start),
+        end_time=optional_instant_to_proto(rating.period.end),
+        line_items=map(line_item_to_proto, rating.line_items),
+        totals=totals,
+        unpriced_usages=map(_unpriced_to_proto, rating.unpriced_usages),
+        unattached_usages=map(_unattached_to_proto, rating.unattached_usages),
+        aggregation_ids_from_events=aggregation_ids_from_events,
+        catalog_revision=revision,
+    )
+
+
+def _unpriced_to_proto(unpriced: UnpricedUsage) -> account_rating_pb2.UnpricedUsage:
+    message = account_rating_pb2.UnpricedUsage(
+        attachment_id=unpriced.attachment_id,
+        segment=dict(unpriced.segment),
+        start_time=instant_to_proto(unpriced.period.start),
+        end_time=optional_instant_to_proto(unpriced.period.end),
+        quantity=text_from_decimal(unpriced.quantity),
+    )
+    setattr(message, PRICED_FIELDS[unpriced.priced.kind], unpriced.priced.id)
+    return message
+
+
+def _unattached_to_proto(unattached: UnattachedUsage) -> account_rating_pb2.UnattachedUsage:
+    return account_rating_pb2.UnattachedUsage(
+        meter_id=unattached.meter_id,
+        start_time=instant_to_proto(unattached.period.start),
+        end_time=optional_instant_to_proto(unattached.period.end),
+        event_count=unattached.event_count,
+    )
+
+
+def line_item_to_proto(item: LineItem) -> line_item_pb2.LineItem:
+    """Return the message of a line item."""
+    message = line_item_pb2.LineItem(
+        kind=KINDS.to_proto(item.kind),
+        description=item.description,
+        product_id=item.origin.product_id,
+        plan_id=item.origin.plan_id,
+        attachment_id=item.origin.attachment_id,
+        pricing_id=item.pricing_id,
+        segment=dict(item.segment),
+        service_start_time=instant_to_proto(item.service.start),
+        service_end_time=optional_instant_to_proto(item.service.end),
+        currency=item.currency,
+        amount=amount_text(item.amount, item.currency),
+        exact_amount=text_from_decimal(item.exact_amount),
+        **_workings_to_proto(item),
+    )
+    if item.priced is not None:
+        setattr(message, PRICED_FIELDS[item.priced.kind], item.priced.id)
+    return message
+
+
+# --- Workings ---------------------------------------------------------------------------------------------------------
+
+
+def _workings_to_proto(item: LineItem) -> dict[str, Any]:
+    """Return the workings by the name of their field."""
+    match item.workings:
+        case UsageWorkings() as workings:
+            return {"usage": _usage_to_proto(workings, item.currency)}
+        case CounterWorkings() as workings:
+            return {"counter": _counter_to_proto(workings)}
+        case StandingChargeWorkings() as workings:
+            return {"standing_charge": _standing_charge_to_proto(workings)}
+        case SpendWorkings() as workings:
+            return {"spend": _spend_to_proto(workings, item.currency)}
+
+
+def _usage_to_proto(workings: UsageWorkings, currency: str) -> line_item_pb2.UsageWorkings:
+    uncapped = workings.uncapped_amount
+    return line_item_pb2.UsageWorkings(
+        window_start_time=instant_to_proto(workings.window.start),
+        window_end_time=optional_instant_to_proto(workings.window.end),
+        through=priced_quantity_to_proto(workings.through),
+        before=None if workings.before is None else priced_quantity_to_proto(workings.before),
+        quantity_per_unit=text_from_decimal(workings.quantity_per_unit),
+        rounding=ROUNDINGS.to_proto(workings.rounding),
+        unit=workings.unit,
+        cumulative=workings.cumulative,
+        average_unit_price=_optional_text(workings.average_unit_price),
+        uncapped_amount="" if uncapped is None else amount_text(uncapped, currency),
+    )
+
+
+def priced_quantity_to_proto(priced: PricedQuantity) -> line_item_pb2.PricedQuantity:
+    """Return the message of a quantity with what its bands make of it."""
+    return line_item_pb2.PricedQuantity(
+        quantity=_optional_text(priced.quantity),
+        units=text_from_decimal(priced.units),
+        amount=text_from_decimal(priced.amount),
+        band_usages=map(_band_usage_to_proto, priced.band_usages),
+    )
+
+
+def _band_usage_to_proto(usage: BandUsage) -> line_item_pb2.BandUsage:
+    return line_item_pb2.BandUsage(
+        lower_limit=text_from_decimal(usage.lower_limit),
+        upper_limit=_optional_text(usage.upper_limit),
+        units=text_from_decimal(usage.units),
+        block_count=_optional_text(usage.block_count),
+        unit_price=text_from_decimal(usage.unit_price),
+        fixed_price=text_from_decimal(usage.fixed_price),
+        amount=text_from_decimal(usage.amount),
+    )
+
+
+def _counter_to_proto(workings: CounterWorkings) -> line_item_pb2.CounterWorkings:
+    return line_item_pb2.CounterWorkings(
+        level=text_from_decimal(workings.level),
+        previous_level=_optional_text(workings.previous_level),
+        band_usages=map(_band_usage_to_proto, workings.band_usages),
+        previous_band_usages=map(_band_usage_to_proto, workings.previous_band_usages),
+        period_amount=text_from_decimal(workings.period_amount),
+        prorated=workings.prorated,
+        days=workings.days,
+        period_days=workings.period_days,
+        date=date_to_text(workings.day),
+    )
+
+
+def _standing_charge_to_proto(workings: StandingChargeWorkings) -> line_item_pb2.StandingChargeWorkings:
+    return line_item_pb2.StandingChargeWorkings(
+        period_amount=text_from_decimal(workings.period_amount), days=workings.days, period_days=workings.period_days
+    )
+
+
+def _spend_to_proto(workings: SpendWorkings, currency: str) -> line_item_pb2.SpendWorkings:
+    return line_item_pb2.SpendWorkings(
+        limit=text_from_decimal(workings.limit),
+        prorated_limit=amount_text(workings.prorated_limit, currency),
+        spend=amount_text(workings.spend, currency),
+        days=workings.days,
+        period_days=workings.period_days,
+    )
+
+
+def _optional_text(value: Decimal | None) -> str:
+    return "" if value is None else text_from_decimal(value)
+
+
+# --- Quotes -----------------------------------------------------------------------------------------------------------
+
+
+def quote_from_proto(request: rating_service_pb2.QuoteRequest) -> tuple[Decimal, Decimal, Rounding, Bands]:
+    """Return what is to be priced: the arguments of `quote`.
+
+    Raises:
+        Invalid: with all mistakes.
+    """
+    mistakes = Mistakes()
+    quantity, per_unit, rounding = ZERO, ONE, Rounding.NONE
+    with mistakes.under("quantity"):
+        quantity = decimal_from_text(request.quantity)
+    with mistakes.under("quantity_per_unit"):
+        per_unit = _positive(one_or_decimal(request.quantity_per_unit))
+    with mistakes.under("rounding"):
+        rounding = ROUNDINGS.from_proto(request.rounding, Rounding.NONE)
+    with mistakes.under("currency"):
+        if request.currency:
+            exponent(request.currency)
+    with mistakes.under():
+        bands = bands_from_proto(request)
+    mistakes.check()
+    return quantity, per_unit, rounding, bands
+
+
+def _positive(value: Decimal) -> Decimal:
+    if value <= ZERO:
+        raise DecimalRange("must be greater than 0")
+    return value
+
+
+def quote_to_proto(request: rating_service_pb2.QuoteRequest) -> rating_service_pb2.QuoteResponse:
+    """Return what a request for a quote comes to; only reckons, so it needs no more than the request.
+
+    Raises:
+        Invalid: with all mistakes.
+    """
+    quantity, per_unit, rounding, bands = quote_from_proto(request)
+    priced = quote(quantity, per_unit, rounding, bands)
+    amount = text_from_decimal(priced.amount)
+    if request.currency:
+        amount = amount_text(round_amount(priced.amount, request.currency), request.currency)
+    return rating_service_pb2.QuoteResponse(
+        amount=amount,
+        priced_quantity=priced_quantity_to_proto(priced),
+        pricing_type=PRICING_TYPES.to_proto(pricing_type(bands)),
+        average_unit_price=_optional_text(average_unit_price(priced.amount, priced.units)),
+    )

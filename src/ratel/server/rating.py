@@ -1,0 +1,138 @@
+"""RatingService: what usage costs, and why. Reads one moment of the database, writes nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeAlias
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from ratel.core.errors import RatelError, ResourceNotFound
+from ratel.core.period import Period
+from ratel.core.rating.rate import rate
+from ratel.core.rating.scope import Scope, check_asked, survey
+from ratel.core.tail import Tail
+from ratel.rating.v1 import account_rating_pb2, rating_service_pb2, rating_service_pb2_grpc
+from ratel.server.convert.rating import account_rating_to_proto, quote_to_proto
+from ratel.server.convert.value import period_from_proto
+from ratel.server.errors import Context, status_of
+from ratel.store.pool import Database
+from ratel.store.rating import AccountSnapshot, PlanCache, RatingSnapshot, UsageSnapshot, rating_snapshot
+
+CHUNK_ACCOUNTS = 50
+"""Accounts of a RateAccounts that share a snapshot: enough to share its first statement, few enough to wait for."""
+
+Asked: TypeAlias = rating_service_pb2.RateAccountRequest | rating_service_pb2.RateAccountsRequest
+
+
+class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
+    """Answers ratel.rating.v1.RatingService.
+
+    Args:
+        database: Where everything is.
+        cache: Compiled plans, for the life of the process.
+        tail: What this process remembers of usage that is not in the rollups yet.
+    """
+
+    def __init__(self, database: Database, cache: PlanCache, tail: Tail) -> None:
+        self._database = database
+        self._cache = cache
+        self._tail = tail
+
+    async def Quote(
+        self, request: rating_service_pb2.QuoteRequest, context: Context
+    ) -> rating_service_pb2.QuoteResponse:
+        """Price a quantity with given bands."""
+        return quote_to_proto(request)
+
+    async def RateAccount(
+        self, request: rating_service_pb2.RateAccountRequest, context: Context
+    ) -> rating_service_pb2.RateAccountResponse:
+        """Rate one account."""
+        (surveyed,) = await self._survey([request.account_id], asked_from_proto(request))
+        return rating_service_pb2.RateAccountResponse(account_rating=_rated(surveyed))
+
+    async def RateAccounts(
+        self, request: rating_service_pb2.RateAccountsRequest, context: Context
+    ) -> AsyncIterator[rating_service_pb2.RateAccountsResponse]:
+        """Rate many accounts; a chunk is read when the caller has taken the one before."""
+        asked = asked_from_proto(request)
+        async for ids in self._chunks(request.account_ids):
+            for account_id, surveyed in zip(ids, await self._survey(ids, asked), strict=True):
+                yield _response(account_id, surveyed)
+                await asyncio.sleep(0)  # other calls go on between two accounts
+
+    async def _chunks(self, account_ids: Sequence[str]) -> AsyncIterator[Sequence[str]]:
+        """Yield the ids asked for, or those of all accounts, some at a time."""
+        for start in range(0, len(account_ids), CHUNK_ACCOUNTS):
+            yield account_ids[start : start + CHUNK_ACCOUNTS]
+        last = "" if not account_ids else None
+        while last is not None:
+            async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
+                ids = await snapshot.ids_after(last, CHUNK_ACCOUNTS)
+            if ids:
+                yield ids
+            last = ids[-1] if ids else None
+
+    async def _survey(self, ids: Sequence[str], asked: Period) -> list["Surveyed"]:
+        """Read what the rating of some accounts needs, all from one snapshot, which ends before anything is rated."""
+        async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
+            accounts = await snapshot.accounts(ids, asked)
+            return [await _survey_account(snapshot, account_id, accounts.get(account_id), asked) for account_id in ids]
+
+
+def asked_from_proto(request: Asked) -> Period:
+    """Return the period that is to be rated.
+
+    Raises:
+        Invalid: with all mistakes, at ``start_time`` and ``end_time``.
+    """
+    asked = period_from_proto(request)
+    check_asked(asked)
+    return asked
+
+
+Surveyed: TypeAlias = tuple[AccountSnapshot, Scope, UsageSnapshot] | RatelError
+"""What the rating of one account needs, or why it cannot be rated."""
+
+
+async def _survey_account(
+    snapshot: RatingSnapshot, account_id: str, account: AccountSnapshot | None, asked: Period
+) -> Surveyed:
+    if account is None:
+        return ResourceNotFound("account", account_id)
+    try:
+        scope = survey(account.context, asked)
+    except RatelError as error:
+        return error
+    return account, scope, await snapshot.usage(account.account_no, scope)
+
+
+def _rated(surveyed: Surveyed) -> account_rating_pb2.AccountRating:
+    if isinstance(surveyed, RatelError):
+        raise surveyed
+    account, scope, usage = surveyed
+    rating = rate(scope, usage.partials)
+    return account_rating_to_proto(rating, account.revision, usage.aggregation_ids_from_events)
+
+
+def _response(account_id: str, surveyed: Surveyed) -> rating_service_pb2.RateAccountsResponse:
+    try:
+        return rating_service_pb2.RateAccountsResponse(account_id=account_id, account_rating=_rated(surveyed))
+    except RatelError as error:
+        return rating_service_pb2.RateAccountsResponse(account_id=account_id, error=status_of(error))
+
+
+def create_plan_cache(registry: CollectorRegistry) -> PlanCache:
+    """Return an empty cache of compiled plans whose use is counted."""
+    hits = Counter(
+        "ratel_plan_cache_hits", "Plans that were compiled already when a call needed them.", registry=registry
+    )
+    misses = Counter("ratel_plan_cache_misses", "Plans that a call had to load and compile.", registry=registry)
+    revision = Gauge("ratel_plan_cache_revision", "The catalog's revision that was rated by last.", registry=registry)
+
+    def observe(hit_count: int, miss_count: int, number: int) -> None:
+        hits.inc(hit_count)
+        misses.inc(miss_count)
+        revision.set(number)
+
+    return PlanCache(observe)
