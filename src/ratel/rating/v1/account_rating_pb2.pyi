@@ -49,7 +49,10 @@ class AccountRating(_message.Message):
 
     @_builtins.property
     def line_items(self) -> _containers.RepeatedCompositeFieldContainer[_line_item_pb2.LineItem]:
-        """The line items: by kind in the order of computation, then attachment, priced thing, segment and time."""
+        """The line items in the order of computation: usage, counters, standing charges, minimum and maximum spends (of
+        pricings, then of plans), credits; each of these by attachment, priced thing, segment and time, but credits by
+        pricing.
+        """
 
     @_builtins.property
     def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyTotal]:

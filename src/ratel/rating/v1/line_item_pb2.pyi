@@ -137,7 +137,7 @@ class LineItem(_message.Message):
     amount: _builtins.str
     """The amount, a decimal with exactly the currency's digits; negative for a credit."""
     exact_amount: _builtins.str
-    """The amount before it was rounded; a decimal."""
+    """The amount before it was rounded and, of a credit, capped; a decimal."""
     @_builtins.property
     def segment(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The segment of the line item: the combination that was priced by itself, or the pricing's own segment with its

@@ -74,7 +74,7 @@ class RatingServiceServicer:
 
     def RateAccounts(self, request, context):
         """Rates many accounts: one response each, in the order asked, or by id for all accounts. One account's failure is its
-        own response.
+        own response. Every account is rated from one snapshot, but not all from the same.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

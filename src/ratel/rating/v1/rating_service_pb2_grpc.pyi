@@ -26,7 +26,7 @@ class RatingServiceStub:
     """
     RateAccounts: _aio.UnaryStreamMultiCallable[_rating_service_pb2.RateAccountsRequest, _rating_service_pb2.RateAccountsResponse]
     """Rates many accounts: one response each, in the order asked, or by id for all accounts. One account's failure is its
-    own response.
+    own response. Every account is rated from one snapshot, but not all from the same.
     """
 
 class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -59,7 +59,7 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_rating_service_pb2.RateAccountsRequest, _abc.AsyncIterator[_rating_service_pb2.RateAccountsResponse]],
     ) -> _abc.AsyncIterator[_rating_service_pb2.RateAccountsResponse]:
         """Rates many accounts: one response each, in the order asked, or by id for all accounts. One account's failure is its
-        own response.
+        own response. Every account is rated from one snapshot, but not all from the same.
         """
 
 def add_RatingServiceServicer_to_server(servicer: RatingServiceServicer, server: _aio.Server) -> None: ...
