@@ -16,10 +16,14 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
+from ratel.account.v1.account_service_pb2_grpc import add_AccountServiceServicer_to_server
+from ratel.catalog.v1.catalog_service_pb2_grpc import add_CatalogServiceServicer_to_server
 from ratel.config import Configuration
 from ratel.core.errors import Unavailable
 from ratel.server import metrics
+from ratel.server.account import Accounts
 from ratel.server.admission import Admission
+from ratel.server.catalog import Catalog
 from ratel.server.interceptor import Interceptor
 from ratel.server.introspection import add_introspection
 from ratel.server.logs import configure_logs
@@ -154,7 +158,10 @@ async def _serve(configuration: Configuration, database_url: str, meanwhile: Mea
 
 
 def _create_services(database: Database) -> Sequence[Service]:
-    return []
+    return [
+        Service("ratel.catalog.v1.CatalogService", add_CatalogServiceServicer_to_server, Catalog(database)),
+        Service("ratel.account.v1.AccountService", add_AccountServiceServicer_to_server, Accounts(database)),
+    ]
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from ratel.core.meter import Aggregation, Filter, Method
 from ratel.core.money import Rounding
+from ratel.store.lock import LOCK_FOLD
 from ratel.store.meter import meter_number
 from ratel.store.pool import Connection
 from ratel.store.resource import Resource, Row, Stored, create, delete
@@ -101,6 +102,7 @@ async def create_aggregation(connection: Connection, aggregation: Aggregation, n
 async def delete_aggregation(connection: Connection, aggregation: Aggregation) -> None:
     """Delete an aggregation, see `resource.delete`, and its rollup unless another aggregation needs that too."""
     await delete(connection, AGGREGATIONS, aggregation.id)
+    await connection.execute(LOCK_FOLD)
     await connection.execute(DELETE_UNNEEDED_ROLLUPS, await meter_number(connection, aggregation.meter_id))
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from ratel.core.errors import AlreadyExists
 from ratel.core.meter import CompoundAggregation, read_formula
 from ratel.core.money import Rounding
 from ratel.store.pool import Connection
@@ -21,6 +22,11 @@ UPDATE = """
     WHERE id = $1
 """
 DELETE = "DELETE FROM compound_aggregations WHERE id = $1"
+# Aggregations and compounds share one space of names, so that a formula can never mean two things.
+SELECT_NAMED = """
+    SELECT 'aggregation' FROM aggregations WHERE id = $1
+    UNION ALL SELECT 'compound_aggregation' FROM compound_aggregations WHERE id = $1
+"""
 INSERT_OPERANDS = """
     INSERT INTO compound_operands (compound_aggregation_id, aggregation_id)
     SELECT $1, operand FROM unnest($2::text[]) operand
@@ -62,3 +68,14 @@ async def create_compound(
     stored = await create(connection, COMPOUNDS, compound, now)
     await connection.execute(INSERT_OPERANDS, compound.id, sorted(compound.formula.names))
     return stored
+
+
+async def check_name_free(connection: Connection, resource: str, name: str) -> None:
+    """Check that no aggregation or compound of another kind than this resource has the id.
+
+    Raises:
+        AlreadyExists: one has.
+    """
+    found = await connection.fetchval(SELECT_NAMED, name)
+    if found not in (None, resource):
+        raise AlreadyExists(found, name)

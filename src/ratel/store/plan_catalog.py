@@ -13,7 +13,8 @@ from ratel.store.plan import plan_from_row
 from ratel.store.plan_template import plan_template_from_row
 from ratel.store.pool import Connection
 from ratel.store.pricing import owner_from_row, priced_from_row, pricings_of_owners
-from ratel.store.settings import load_settings
+from ratel.store.resource import get
+from ratel.store.settings import SETTINGS
 
 SELECT_PLANS = "SELECT * FROM plans WHERE id = any($1::text[])"
 SELECT_TEMPLATES = "SELECT * FROM plan_templates WHERE id = any($1::text[])"
@@ -47,7 +48,7 @@ async def load_catalog(connection: Connection, plan_ids: Iterable[str]) -> Loade
     plans = [plan_from_row(row) for row in await connection.fetch(SELECT_PLANS, list(plan_ids))]
     own_ids, template_ids = [plan.id for plan in plans], list({plan.plan_template_id for plan in plans})
     templates = [plan_template_from_row(row) for row in await connection.fetch(SELECT_TEMPLATES, template_ids)]
-    pricings = await pricings_of_owners(connection, own_ids, template_ids)
+    pricings = [each.value for each in await pricings_of_owners(connection, own_ids, template_ids)]
     rows = await connection.fetch(SELECT_PRICED_THINGS, own_ids, template_ids)
     priced_things = frozenset((owner_from_row(row), priced_from_row(row)) for row in rows)
     ids = _ids_by_kind(pricings, priced_things)
@@ -58,7 +59,7 @@ async def load_catalog(connection: Connection, plan_ids: Iterable[str]) -> Loade
     counters = await connection.fetch(SELECT_COUNTERS, list(ids[PricedKind.COUNTER]))
     meters = await load_meters(connection)
     catalog = PlanCatalog(
-        settings=(await load_settings(connection)).value,
+        settings=(await get(connection, SETTINGS)).value,
         plans={plan.id: plan for plan in plans},
         plan_templates={template.id: template for template in templates},
         pricings=tuple(pricings),

@@ -19,7 +19,7 @@ from ratel.core.pricing import (
 )
 from ratel.core.segment import segment_key
 from ratel.store.pool import Connection
-from ratel.store.resource import Resource, Row, Stored, create
+from ratel.store.resource import Resource, Row, Stored, create, stored_from_row
 
 INSERT = """
     INSERT INTO pricings (
@@ -199,7 +199,7 @@ async def pricing_place(connection: Connection, owner: Owner, priced: PricedThin
 
 async def pricings_of_owners(
     connection: Connection, plan_ids: Sequence[str], template_ids: Sequence[str] = ()
-) -> list[Pricing]:
+) -> list[Stored[Pricing]]:
     """Return the pricings that belong to some plans or templates, by id."""
     rows = await connection.fetch(SELECT_OF_OWNERS, plan_ids, template_ids)
-    return [pricing_from_row(row) for row in rows]
+    return [stored_from_row(PRICINGS, row) for row in rows]

@@ -60,6 +60,10 @@ class Resource(Generic[T]):
         """Return what identifies a value."""
         return self.to_changes(value)[: self.key_length]
 
+    def key_text(self, value: T) -> str:
+        """Return what identifies a value, for people."""
+        return _spoken(self.key(value))
+
 
 async def create(connection: Connection, resource: Resource[T], value: T, now: datetime) -> Stored[T]:
     """Store a value, or return what is stored under its key if that has the same content.
@@ -72,14 +76,14 @@ async def create(connection: Connection, resource: Resource[T], value: T, now: d
         is_new = await connection.fetchval(resource.insert, *resource.to_row(value), now)
     stored = await get(connection, resource, *resource.key(value))
     if not is_new and stored.value != value:
-        raise AlreadyExists(resource.name, _spoken(resource.key(value)))
+        raise AlreadyExists(resource.name, resource.key_text(value))
     return stored
 
 
 async def find(connection: Connection, resource: Resource[T], *key: object) -> Stored[T] | None:
     """Return what is stored under a key, if anything."""
     row = await connection.fetchrow(resource.select, *key)
-    return None if row is None else _stored(resource, row)
+    return None if row is None else stored_from_row(resource, row)
 
 
 async def get(connection: Connection, resource: Resource[T], *key: object) -> Stored[T]:
@@ -96,7 +100,7 @@ async def get(connection: Connection, resource: Resource[T], *key: object) -> St
 
 async def page(connection: Connection, resource: Resource[T], *arguments: object) -> list[Stored[T]]:
     """Return some of what is stored, by key; the arguments are those of the resource's statement."""
-    return [_stored(resource, row) for row in await connection.fetch(resource.page, *arguments)]
+    return [stored_from_row(resource, row) for row in await connection.fetch(resource.page, *arguments)]
 
 
 async def update(connection: Connection, resource: Resource[T], old: Stored[T], value: T, now: datetime) -> Stored[T]:
@@ -133,10 +137,11 @@ def check_etag(resource: Resource[T], stored: Stored[T], etag: str) -> None:
         EtagMismatch: it changed since.
     """
     if etag not in ("", stored.etag):
-        raise EtagMismatch(resource.name, _spoken(resource.key(stored.value)))
+        raise EtagMismatch(resource.name, resource.key_text(stored.value))
 
 
-def _stored(resource: Resource[T], row: Row) -> Stored[T]:
+def stored_from_row(resource: Resource[T], row: Row) -> Stored[T]:
+    """Return the value of a row with what the store knows about it."""
     return Stored(resource.from_row(row), str(row["etag"]), row["create_time"], row["update_time"])
 
 

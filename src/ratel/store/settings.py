@@ -1,11 +1,8 @@
 """The settings: one row, there from the start."""
 
-from datetime import datetime
-
 from ratel.core.money import RoundingMode
 from ratel.core.plan import Settings
-from ratel.store.pool import Connection
-from ratel.store.resource import Row, Stored
+from ratel.store.resource import Resource, Row
 
 SELECT = "SELECT * FROM settings"
 UPDATE = """
@@ -14,22 +11,6 @@ UPDATE = """
         day_epoch = $5, week_epoch = $6, month_epoch = $7, year_epoch = $8, rounding_mode = $9,
         update_time = $10, etag = nextval('etags')
 """
-
-
-async def load_settings(connection: Connection) -> Stored[Settings]:
-    """Return the settings."""
-    (row,) = await connection.fetch(SELECT)
-    return Stored(settings_from_row(row), str(row["etag"]), row["create_time"], row["update_time"])
-
-
-async def update_settings(
-    connection: Connection, old: Stored[Settings], settings: Settings, now: datetime
-) -> Stored[Settings]:
-    """Change the settings, after `move_revision`; what changes nothing leaves everything as it is."""
-    if settings == old.value:
-        return old
-    await connection.execute(UPDATE, *_to_row(settings), now)
-    return await load_settings(connection)
 
 
 def _to_row(settings: Settings) -> tuple[object, ...]:
@@ -59,3 +40,6 @@ def settings_from_row(row: Row) -> Settings:
         year_epoch=row["year_epoch"],
         rounding_mode=RoundingMode(row["rounding_mode"]),
     )
+
+
+SETTINGS = Resource("settings", "", SELECT, "", UPDATE, "", _to_row, _to_row, settings_from_row, key_length=0)

@@ -161,26 +161,14 @@ class EnumPair(Generic[E, T]):
 # --- What the store adds ----------------------------------------------------------------------------------------------
 
 
-class Stamped(Protocol):
-    """A message of something that is stored."""
-
-    etag: str
-
-    @property
-    def create_time(self) -> Timestamp: ...
-
-    @property
-    def update_time(self) -> Timestamp: ...
-
-
-S = TypeVar("S", bound=Stamped)
 M = TypeVar("M", bound=Message)
 
 
-def stored_to_proto(stored: Stored[T], to_proto: Callable[[T], S]) -> S:
+def stored_to_proto(stored: Stored[T], to_proto: Callable[[T], M]) -> M:
     """Return the message of something that is stored, with what the server sets."""
     message = to_proto(stored.value)
-    message.etag = stored.etag
-    message.create_time.CopyFrom(instant_to_proto(stored.create_time))
-    message.update_time.CopyFrom(instant_to_proto(stored.update_time))
+    stamped: Any = message  # every noun has these three fields
+    stamped.etag = stored.etag
+    stamped.create_time.CopyFrom(instant_to_proto(stored.create_time))
+    stamped.update_time.CopyFrom(instant_to_proto(stored.update_time))
     return message

@@ -1,0 +1,71 @@
+"""The nouns of accounts: what may change, and what each must fit that is stored already."""
+
+from datetime import datetime
+from typing import Final
+
+from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2
+from ratel.core.account import Account, Attachment, check_custom, end_for
+from ratel.core.counter import AccountAdjustment
+from ratel.core.errors import Mistakes
+from ratel.server.convert import account as convert
+from ratel.server.noun import Noun, admitted_by_itself, created_alone
+from ratel.store import resource
+from ratel.store.account import ACCOUNTS
+from ratel.store.adjustment import ADJUSTMENTS, create_adjustment
+from ratel.store.attachment import ATTACHMENTS, plan_to_attach
+from ratel.store.pool import Connection
+from ratel.store.resource import Stored
+
+ACCOUNT: Final[Noun[Account, account_pb2.Account]] = Noun(
+    ACCOUNTS,
+    convert.account_from_proto,
+    convert.account_to_proto,
+    admit=admitted_by_itself(convert.account_from_proto),
+    create=created_alone(ACCOUNTS),
+    mutable=("name", "epoch"),
+)
+
+
+async def _admit_attachment(connection: Connection, message: attachment_pb2.Attachment) -> Attachment:
+    attachment = convert.attachment_from_proto(message)
+    plan, _ = await plan_to_attach(connection, attachment.plan_id)
+    check_custom(attachment, plan)
+    return attachment
+
+
+ATTACHMENT: Final = Noun(
+    ATTACHMENTS,
+    convert.attachment_from_proto,
+    convert.attachment_to_proto,
+    admit=_admit_attachment,
+    create=created_alone(ATTACHMENTS),
+    mutable=("start_time", "end_time", "epoch"),
+)
+COUNTER_ADJUSTMENT: Final[Noun[AccountAdjustment, counter_adjustment_pb2.CounterAdjustment]] = Noun(
+    ADJUSTMENTS,
+    convert.adjustment_from_proto,
+    convert.adjustment_to_proto,
+    admit=admitted_by_itself(convert.adjustment_from_proto),
+    create=create_adjustment,
+    mutable=("level",),
+)
+
+
+async def replace_attachment(
+    connection: Connection, old: Stored[Attachment], new: Attachment, now: datetime
+) -> tuple[Stored[Attachment], Stored[Attachment]]:
+    """End an attachment of a locked account where the next one starts, and store that; a repeat changes nothing.
+
+    Raises:
+        Invalid: the new one is of another account or product, or does not start inside the old one.
+    """
+    mistakes = Mistakes()
+    with mistakes.under():
+        ended = end_for(old.value, new)
+    _, product_id = await plan_to_attach(connection, new.plan_id)
+    _, old_product_id = await plan_to_attach(connection, old.value.plan_id)
+    if product_id != old_product_id:
+        mistakes.add("plan_id", "PRODUCT_DIFFERENT", "must be a plan of the same product as the attachment that ends")
+    mistakes.check()
+    stored = await resource.update(connection, ATTACHMENTS, old, ended, now)
+    return stored, await resource.create(connection, ATTACHMENTS, new, now)

@@ -1,0 +1,116 @@
+"""All that is wrong with a request by itself: the contract's rules of shape and the core's rules, told at once."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2
+from ratel.catalog.v1 import (
+    aggregation_pb2,
+    counter_pb2,
+    meter_pb2,
+    plan_pb2,
+    plan_template_pb2,
+    pricing_pb2,
+    product_pb2,
+)
+from ratel.core.errors import Invalid, Violation
+from ratel.core.plan import PlanTemplate
+from ratel.server.convert.account import account_from_proto, adjustment_from_proto, attachment_from_proto
+from ratel.server.convert.meter import (
+    aggregation_from_proto,
+    compound_from_proto,
+    counter_from_proto,
+    meter_from_proto,
+    product_from_proto,
+)
+from ratel.server.convert.plan import plan_from_proto, plan_template_from_proto
+from ratel.server.convert.pricing import pricing_from_proto
+from ratel.server.validation import check_message
+
+# The fields that say which one an update means. All others are judged when they are merged with what is stored.
+_IDENTITIES: Final = {"counter_adjustment": ("account_id", "counter_id", "date")}
+_IDENTITY: Final = ("id",)
+
+_UPDATE_MASK: Final = "update_mask"
+# Has as many digits as any: a template without a currency is judged by the default one, which only the store knows.
+_WIDEST_CURRENCY: Final = "CLF"
+
+
+def _template_from_proto(message: plan_template_pb2.PlanTemplate) -> PlanTemplate:
+    return plan_template_from_proto(message, _WIDEST_CURRENCY)
+
+
+_READERS: Final[Mapping[type[Message], Callable[[Any], object]]] = {
+    product_pb2.Product: product_from_proto,
+    meter_pb2.Meter: meter_from_proto,
+    aggregation_pb2.Aggregation: aggregation_from_proto,
+    aggregation_pb2.CompoundAggregation: compound_from_proto,
+    counter_pb2.Counter: counter_from_proto,
+    plan_template_pb2.PlanTemplate: _template_from_proto,
+    plan_pb2.Plan: plan_from_proto,
+    pricing_pb2.Pricing: pricing_from_proto,
+    account_pb2.Account: account_from_proto,
+    attachment_pb2.Attachment: attachment_from_proto,
+    counter_adjustment_pb2.CounterAdjustment: adjustment_from_proto,
+}
+
+
+def check_request(request: Message) -> None:
+    """Check a request by itself: everything but what depends on what is stored.
+
+    Raises:
+        Invalid: with all mistakes.
+    """
+    shape = _violations(check_message, request)
+    if _UPDATE_MASK in request.DESCRIPTOR.fields_by_name:
+        wrong = [violation for violation in shape if _is_of_frame(violation)]
+    else:
+        wrong = [*shape, *_outside(shape, _domain_violations(request))]
+    if wrong:
+        raise Invalid(wrong)
+
+
+def check_whole(message: Message, read: Callable[[Any], object]) -> None:
+    """Check a message by its rules of shape and by the core.
+
+    Raises:
+        Invalid: with all mistakes.
+    """
+    shape = _violations(check_message, message)
+    wrong = [*shape, *_outside(shape, _violations(read, message))]
+    if wrong:
+        raise Invalid(wrong)
+
+
+def _domain_violations(request: Message) -> Iterable[Violation]:
+    for field, value in request.ListFields():
+        read = _READERS.get(type(value))
+        if read is not None:
+            yield from (violation.under(field.name) for violation in _violations(read, value))
+
+
+def _violations(check: Callable[[Any], object], message: Message) -> tuple[Violation, ...]:
+    try:
+        check(message)
+    except Invalid as error:
+        return error.violations
+    return ()
+
+
+def _outside(shape: Iterable[Violation], domain: Iterable[Violation]) -> list[Violation]:
+    """Return the domain's violations that no violation of shape explains: the same field, around it or inside."""
+    fields = [violation.field for violation in shape]
+    return [each for each in domain if not any(_is_near(each.field, field) for field in fields)]
+
+
+def _is_near(one: str, other: str) -> bool:
+    inner, outer = max(one, other, key=len), min(one, other, key=len)
+    return inner == outer or inner.startswith((f"{outer}.", f"{outer}["))
+
+
+def _is_of_frame(violation: Violation) -> bool:
+    """Tell whether a violation of an update is not about values that are yet to be merged."""
+    field, dot, path = violation.field.partition(".")
+    return not dot or field == _UPDATE_MASK or path in _IDENTITIES.get(field, _IDENTITY)
