@@ -1,6 +1,6 @@
 """A message of usage as it was sent, and what is wrong with its events (R2.1): each stands or falls by itself."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ratel.core.errors import Invalid, Violation
@@ -81,6 +81,14 @@ def check_submission(
         events.strings.append(strings)
     _add_identities(events, [submission.event_ids[place] for place in places])
     return Checked(events, places, rejections)
+
+
+def keep_meters(checked: Checked, meter_nos: Collection[int]) -> Checked:
+    """Reject those events whose meter is none of these: it was deleted since they were checked."""
+    kept = [index for index, meter_no in enumerate(checked.events.meter_nos) if meter_no in meter_nos]
+    places = [checked.places[index] for index in kept]
+    gone = dict.fromkeys(set(checked.places) - set(places), _mistake(0, None))
+    return Checked(checked.events.take(kept), places, checked.rejections | gone)
 
 
 def _mistake(account_no: int | None, layout: Layout | None) -> Violation:

@@ -5,6 +5,7 @@ backfill has still to read: always in exactly one of them. Every change of bucke
 transaction that also moves the batch.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -215,6 +216,7 @@ async def fold_pending(connection: Connection, owner: UUID, tail: Tail, known: D
                 unknown.append(row["batch_id"])
             else:
                 add_hours(total, batch.by_account)
+                await asyncio.sleep(0)  # others want to work too
         if unknown:
             query = read_events(connection, EVENTS_OF_BATCHES, min(unknown), max(unknown), unknown)
             await _fold_events(query, definitions.by_meter, total)
@@ -235,7 +237,7 @@ async def _fold_events(query: AsyncIterator[Events], rollups: Mapping[int, Seque
 async def upsert(connection: Connection, buckets: Mapping[Bucket, Partial]) -> None:
     """Add partials to the stored buckets; in a transaction that holds the fold lock."""
     keyed = sorted((bucket[:4], segment_key(bucket.segment), bucket.segment, bucket) for bucket in buckets)
-    rows = [_bucket_row(bucket, key, buckets[bucket]) for _, key, _, bucket in keyed]
+    rows = (_bucket_row(bucket, key, buckets[bucket]) for _, key, _, bucket in keyed)
     await connection.copy_records_to_table("staged_buckets", records=rows, columns=BUCKET_COLUMNS)
     await connection.execute(UPSERT_BUCKETS)
     values = [row for _, key, _, bucket in keyed for row in _value_rows(bucket, key, buckets[bucket])]

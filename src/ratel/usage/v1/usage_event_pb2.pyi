@@ -144,7 +144,7 @@ class EventVerdict(_message.Message):
     message: _builtins.str
     """Says it for people."""
     event_id: _builtins.str
-    """The event's own id, as sent."""
+    """The event's own id, as sent; of one that is too long the first 128 characters."""
     def __init__(
         self,
         *,

@@ -247,7 +247,9 @@ class QueryUsageRequest(_message.Message):
     account_id: _builtins.str
     """The account. Required."""
     grain: Global___UsageGrain.ValueType
-    """Splits the time into days or hours of the settings' time zone; at most 10000 stretches. UNSPECIFIED: not split."""
+    """Splits the time into hours of UTC or days of the settings' time zone; at most 10000 stretches, counted for each
+    aggregation (STRETCHES_TOO_MANY). UNSPECIFIED: not split.
+    """
     @_builtins.property
     def aggregation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The aggregations, 1 to 100. Required."""

@@ -1,0 +1,112 @@
+"""The rollups' keeper: folds what is pending, backfills new rollups, makes partitions ahead, and measures the lag."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+from weakref import WeakSet
+
+import asyncpg
+import structlog
+
+from ratel.core.errors import RatelError
+from ratel.server import clock
+from ratel.server.ingest import Ingest
+from ratel.server.intake import Intake
+from ratel.server.usage_metrics import UsageMetrics
+from ratel.store.batch import Writer
+from ratel.store.partition import ensure_partitions
+from ratel.store.pool import Connection, Database
+from ratel.store.rollup import BackfillPace, backfill, create_stages, fold_pending, read_pending
+
+# A fold's cost is mostly that of its buckets, and a second of events shares them.
+FOLD_SECONDS = 1.0
+# Backfills take turns with folds, so that neither makes the other late.
+BACKFILL_SECONDS = 1.0
+PARTITION_SECONDS = 3600.0
+
+log = structlog.get_logger()
+
+
+class Folding:
+    """The tasks that keep the rollups in step. Any number of processes may do so at once, and be killed at any time."""
+
+    def __init__(
+        self, database: Database, writer: Writer, intake: Intake, ingest: Ingest, metrics: UsageMetrics
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._intake = intake
+        self._ingest = ingest
+        self._metrics = metrics
+        self._pace = BackfillPace()
+        self._prepared: WeakSet[Connection] = WeakSet()
+        self._closing = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin."""
+        self._tasks = [
+            asyncio.create_task(self._repeat(self._keep_in_step, FOLD_SECONDS)),
+            asyncio.create_task(self._repeat(self._make_partitions, PARTITION_SECONDS)),
+        ]
+
+    async def close(self) -> None:
+        """Fold once more, so that whoever comes next finds nothing to do, and end."""
+        self._closing.set()
+        await asyncio.gather(*self._tasks)
+
+    async def _repeat(self, work: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> None:
+        """Work again and again, and at the end once more; a failure is logged and what it left undone is done later."""
+        while True:
+            is_last = self._closing.is_set()
+            working = asyncio.create_task(work())
+            await asyncio.wait({working})
+            error = working.exception()
+            if error is not None:
+                is_passing = isinstance(error, RatelError | asyncpg.TransactionRollbackError)
+                tell = log.warning if is_passing else log.error
+                tell("rollups wait", work=work.__name__, exc_info=error)
+            if is_last:
+                return
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._closing.wait()
+            except TimeoutError:
+                continue
+
+    async def _keep_in_step(self) -> None:
+        async with self._database.connection() as connection:
+            if connection not in self._prepared:
+                await create_stages(connection)
+                self._prepared.add(connection)
+            while await self._fold(connection):
+                pass
+            await self._backfill(connection)
+
+    async def _fold(self, connection: Connection) -> bool:
+        """Fold once, measure what is left, and tell whether it is so much that the next fold should not wait."""
+        start = time.perf_counter()
+        folded = await fold_pending(connection, self._writer.owner, self._writer.tail, self._intake.definitions)
+        if folded.batch_count:
+            self._metrics.fold.observe(time.perf_counter() - start)
+            self._metrics.folded_batches.labels("events").inc(folded.recovered_count)
+            self._metrics.folded_batches.labels("memory").inc(folded.batch_count - folded.recovered_count)
+        pending = await read_pending(connection)
+        self._metrics.pending_batches.set(pending.batch_count)
+        self._metrics.pending_events.set(pending.event_count)
+        self._metrics.rollup_lag.set(pending.lag_seconds)
+        await self._ingest.note_pending(pending.event_count)
+        return bool(folded.batch_count) and pending.lag_seconds > FOLD_SECONDS
+
+    async def _backfill(self, connection: Connection) -> None:
+        start = time.perf_counter()
+        while await backfill(connection, self._pace, self._intake.definitions):
+            self._metrics.backfill_steps.inc()
+            if time.perf_counter() - start > BACKFILL_SECONDS:
+                return
+
+    async def _make_partitions(self) -> None:
+        async with self._database.connection() as connection:
+            for name in await ensure_partitions(connection, clock.now()):
+                log.info("partition made", partition=name)

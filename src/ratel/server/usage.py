@@ -1,0 +1,140 @@
+"""UsageService: takes usage in, and shows what is stored."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from datetime import datetime
+from typing import TypeAlias
+
+from ratel.core.errors import Invalid, ResourceNotFound
+from ratel.core.instant import instant_from_microseconds
+from ratel.core.limits import USAGE_STRETCHES_MAX
+from ratel.core.usage_query import UsageGrain, quantities_of, split
+from ratel.server.convert.usage import (
+    GRAINS,
+    events_to_proto,
+    quantity_to_proto,
+    submission_from_proto,
+    verdicts_to_proto,
+)
+from ratel.server.convert.value import period_from_proto
+from ratel.server.errors import Context
+from ratel.server.ingest import Outcome
+from ratel.server.metering import Metering
+from ratel.server.page import page_size, position_of, token_after
+from ratel.server.usage_stream import Source, StreamEnd, answers_to
+from ratel.server.validation import violations_by_index
+from ratel.store.aggregation import AGGREGATIONS
+from ratel.store.definition import read_definitions
+from ratel.store.pool import Connection, Database
+from ratel.store.quantity import Slice, read_partials
+from ratel.store.resource import get
+from ratel.store.settings import SETTINGS
+from ratel.store.usage import EventPage, list_events, read_account_nos
+from ratel.usage.v1 import usage_service_pb2 as pb
+from ratel.usage.v1 import usage_service_pb2_grpc
+
+UsageMessage: TypeAlias = pb.StreamUsageRequest | pb.SubmitUsageRequest
+
+
+class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
+    """Answers ratel.usage.v1.UsageService.
+
+    Args:
+        database: for reads.
+        metering: takes usage in.
+        end: of streams.
+    """
+
+    def __init__(self, database: Database, metering: Metering, end: StreamEnd) -> None:
+        self._database = database
+        self._metering = metering
+        self._source = Source(metering.ingest.room, self._answer_later, end)
+
+    async def StreamUsage(
+        self, requests: AsyncIterator[pb.StreamUsageRequest], context: Context
+    ) -> AsyncIterator[pb.StreamUsageResponse]:
+        """Take usage in, message after message; each is answered when it is durable, in order."""
+        async for answer in answers_to(requests, self._source):
+            yield answer
+
+    async def SubmitUsage(self, request: pb.SubmitUsageRequest, context: Context) -> pb.SubmitUsageResponse:
+        """Take one message of usage in."""
+        outcome = await (await self._take_in(request))
+        verdicts = verdicts_to_proto(outcome, request.events)
+        return pb.SubmitUsageResponse(accepted_count=outcome.accepted_count, verdicts=verdicts)
+
+    async def _answer_later(self, request: pb.StreamUsageRequest) -> Awaitable[pb.StreamUsageResponse]:
+        outcome = await self._take_in(request)
+        # A task of its own, which lets go of the message when it is durable, though its sender may read no answers.
+        answer = asyncio.create_task(_answer(request, outcome))
+        answer.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return answer
+
+    async def _take_in(self, request: UsageMessage) -> asyncio.Future[Outcome]:
+        """Check a message and queue it.
+
+        Raises:
+            Invalid: the message itself is wrong, not only some of its events.
+        """
+        whole, single = violations_by_index(request, "events")
+        if whole:
+            raise Invalid(whole)
+        checked = await self._metering.intake.check(submission_from_proto(request.events, single))
+        return await self._metering.ingest.add(checked, request.ByteSize())
+
+    async def ListUsageEvents(self, request: pb.ListUsageEventsRequest, context: Context) -> pb.ListUsageEventsResponse:
+        """List stored events."""
+        asked, count = period_from_proto(request), page_size(request)
+        start, after_id = position_of(request, (asked.start.isoformat(), ""))
+        async with self._database.snapshot() as connection:
+            account_no = await _account_no(connection, request.account_id)
+            layouts = (await read_definitions(connection, self._metering.intake.definitions)).layouts
+            if request.meter_id and request.meter_id not in layouts:
+                raise ResourceNotFound("meter", request.meter_id)
+            meter_no = layouts[request.meter_id].meter_no if request.meter_id else None
+            page = EventPage(account_no, meter_no, (datetime.fromisoformat(start), after_id), asked.end or asked.start)
+            events = await list_events(connection, page, count + 1)
+        messages = list(events_to_proto(events, request.account_id, layouts))
+        token = ""
+        if len(messages) > count:
+            last = instant_from_microseconds(events.times[count - 1])
+            token = token_after(request, (last.isoformat(), events.id_at(count - 1)))
+        return pb.ListUsageEventsResponse(events=messages[:count], next_page_token=token)
+
+    async def QueryUsage(self, request: pb.QueryUsageRequest, context: Context) -> pb.QueryUsageResponse:
+        """Return quantities."""
+        asked, grain = period_from_proto(request), GRAINS.from_proto(request.grain, UsageGrain.WHOLE)
+        count_max = USAGE_STRETCHES_MAX // len(request.aggregation_ids)
+        async with self._database.snapshot() as connection:
+            account_no = await _account_no(connection, request.account_id)
+            aggregations = [(await get(connection, AGGREGATIONS, each)).value for each in request.aggregation_ids]
+            zone = (await get(connection, SETTINGS)).value.time_zone
+            definitions = await read_definitions(connection, self._metering.intake.definitions)
+            stretches = split(asked, grain, zone, count_max)
+            rollups = {aggregation.id: definitions.rollup(aggregation.rollup) for aggregation in aggregations}
+            wanted = [(aggregation, stretch) for aggregation in aggregations for stretch in stretches]
+            slices = [
+                Slice(account_no, rollups[aggregation.id], stretch.start, stretch.end or stretch.start)
+                for aggregation, stretch in wanted
+            ]
+            reading = await read_partials(connection, self._metering.tail, slices)
+        quantities = (
+            quantity_to_proto(aggregation, stretch, values, quantity)
+            for (aggregation, stretch), partials in zip(wanted, reading.partials, strict=True)
+            for values, quantity in quantities_of(aggregation, partials).items()
+        )
+        unready = (each for each, rollup in rollups.items() if rollup.rollup_no in reading.backfilling)
+        return pb.QueryUsageResponse(quantities=quantities, aggregation_ids_from_events=sorted(unready))
+
+
+async def _answer(request: pb.StreamUsageRequest, outcome: Awaitable[Outcome]) -> pb.StreamUsageResponse:
+    reached = await outcome
+    verdicts = verdicts_to_proto(reached, request.events)
+    return pb.StreamUsageResponse(sequence=request.sequence, accepted_count=reached.accepted_count, verdicts=verdicts)
+
+
+async def _account_no(connection: Connection, account_id: str) -> int:
+    found = await read_account_nos(connection, [account_id])
+    if account_id not in found:
+        raise ResourceNotFound("account", account_id)
+    return found[account_id]

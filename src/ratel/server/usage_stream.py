@@ -1,0 +1,119 @@
+"""One usage stream: messages are read while there is room for them, and answered in their order.
+
+What is read and not answered is bounded in number for each stream, and in events and bytes for all: who does not take
+its answers, or sends faster than Postgres writes, is not read any more, and gRPC's flow control does the rest.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ratel.core.errors import Draining
+from ratel.usage.v1 import usage_service_pb2 as pb
+
+# Messages of one stream that are read and not answered: enough that commits overlap with the network, however slow.
+MESSAGES_IN_FLIGHT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """When streams are told to connect elsewhere.
+
+    Attributes:
+        draining: set when the server is about to end.
+        age_seconds: a stream's greatest age, so that load spreads to new servers.
+    """
+
+    draining: asyncio.Event
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a stream's answers come from.
+
+    Attributes:
+        room: waits until there is sense in reading.
+        take_in: takes a message in, and returns what waits for its answer; raises what ends the stream.
+        end: see there.
+    """
+
+    room: Callable[[], Awaitable[None]]
+    take_in: Callable[[pb.StreamUsageRequest], Awaitable[Awaitable[pb.StreamUsageResponse]]]
+    end: StreamEnd
+
+
+async def answers_to(
+    requests: AsyncIterator[pb.StreamUsageRequest], source: Source
+) -> AsyncIterator[pb.StreamUsageResponse]:
+    """Yield the answer to each message, in order.
+
+    Raises:
+        Draining: after all answers, when the stream is to go on elsewhere.
+        RatelError: after the answers to all messages before, what is wrong with one.
+    """
+    async with _reading(requests, source) as (answers, places):
+        while (answer := await answers.get()) is not None:
+            yield await answer
+            places.release()
+
+
+_Answers = asyncio.Queue[Awaitable[pb.StreamUsageResponse] | None]
+
+
+@asynccontextmanager
+async def _reading(
+    requests: AsyncIterator[pb.StreamUsageRequest], source: Source
+) -> AsyncIterator[tuple[_Answers, asyncio.Semaphore]]:
+    """Read beside the block; what ended the reading is raised at its end."""
+    answers: _Answers = asyncio.Queue()
+    places = asyncio.Semaphore(MESSAGES_IN_FLIGHT)
+    reading = asyncio.create_task(_read(requests, source, answers, places))
+    try:
+        yield answers, places
+        await reading
+    finally:
+        reading.cancel()
+        await asyncio.wait({reading})
+
+
+async def _read(
+    requests: AsyncIterator[pb.StreamUsageRequest], source: Source, answers: _Answers, places: asyncio.Semaphore
+) -> None:
+    leaving = asyncio.create_task(source.end.draining.wait())
+    until = asyncio.get_running_loop().time() + source.end.age_seconds
+    try:
+        while True:
+            await places.acquire()
+            await source.room()
+            request = await _next(requests, leaving, until)
+            if request is None:
+                return
+            answers.put_nowait(await source.take_in(request))
+    finally:
+        leaving.cancel()
+        answers.put_nowait(None)
+
+
+async def _next(
+    requests: AsyncIterator[pb.StreamUsageRequest], leaving: asyncio.Task[bool], until: float
+) -> pb.StreamUsageRequest | None:
+    """Read a message; None when the sender has no more.
+
+    Raises:
+        Draining: it is time to leave, and no message was there.
+    """
+    reading = asyncio.create_task(_read_one(requests))
+    left = until - asyncio.get_running_loop().time()
+    try:
+        await asyncio.wait({reading, leaving}, timeout=max(left, 0), return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            raise Draining
+        return reading.result()
+    finally:
+        reading.cancel()
+
+
+async def _read_one(requests: AsyncIterator[pb.StreamUsageRequest]) -> pb.StreamUsageRequest | None:
+    return await anext(requests, None)
