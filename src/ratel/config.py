@@ -36,7 +36,7 @@ class Configuration(BaseSettings):
 
     Attributes:
         database_url: A Postgres 15 or later, as libpq reads it. Empty: an embedded one in ``data_dir``.
-        database_connections_max: Connections to Postgres at once.
+        database_connections_max: Connections to Postgres at once for calls; taking usage in has five of its own.
         database_wait_seconds: How long a call waits for one of them.
         database_statement_seconds: How long one statement may take.
         data_dir: Where the embedded Postgres keeps its data.
@@ -45,8 +45,8 @@ class Configuration(BaseSettings):
         calls_max: Calls in work at once, health and reflection apart; more are answered RESOURCE_EXHAUSTED.
         streams_max: Usage streams open at once; more are answered RESOURCE_EXHAUSTED.
         message_bytes_max: Size of one message, in either direction.
-        connection_age_seconds: After so long a connection is ended, so that load spreads to new servers.
-        connection_grace_seconds: What its calls are left to end by themselves; usage streams end early in it.
+        connection_age_seconds: After so long a connection takes no new calls and a usage stream is told to connect
+            again, so that load spreads to new servers.
         drain_seconds: What all calls are left when the server ends; less than its orchestrator grants.
         event_future_hours: How far ahead of the server's clock an event's time may be.
         log_level: The least serious level that is logged.
@@ -65,7 +65,6 @@ class Configuration(BaseSettings):
     streams_max: Count = 256
     message_bytes_max: Annotated[int, Field(ge=1024, le=2**30)] = 16 * 2**20
     connection_age_seconds: Seconds = 1800
-    connection_grace_seconds: Seconds = 60
     drain_seconds: Seconds = 20
     event_future_hours: Annotated[int, Field(ge=0, le=24 * 366)] = 24
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

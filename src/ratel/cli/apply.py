@@ -112,7 +112,7 @@ async def apply_entries(channel: grpc.aio.Channel, entries: list[Entry], console
         CommandFailed: The server refuses one; those before it stay applied.
     """
     counts: Counter[str] = Counter()
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         for entry in progress.track(entries, description="Applying"):
             try:
                 counts[await _apply(channel, entry.message)] += 1

@@ -31,7 +31,7 @@ def bill_table(rating: AccountRating, period: str, zone: ZoneInfo) -> Iterator[R
     for name in ("Quantity", "Price", "Amount"):
         table.add_column(name, justify="right", overflow="fold")
     for item in rating.line_items:
-        for index, row in enumerate(_rows(item, zone)):
+        for index, row in enumerate(_rows(item, rating, zone)):
             table.add_row(*row, style="" if index == 0 else "dim")
         table.add_section()
     for total in rating.totals:
@@ -40,13 +40,14 @@ def bill_table(rating: AccountRating, period: str, zone: ZoneInfo) -> Iterator[R
     yield from _notes(rating)
 
 
-def _rows(item: LineItem, zone: ZoneInfo) -> Iterator[Row]:
+def _rows(item: LineItem, rating: AccountRating, zone: ZoneInfo) -> Iterator[Row]:
     """Yield a line item's own row, then one for each step of its workings."""
-    kind = LineItemKind.Name(item.kind).removeprefix("LINE_ITEM_KIND_")
     yield item.description, "", "", f"{item.amount} {item.currency}"
-    segment = ", ".join(f"{name} {value or 'missing'}" for name, value in sorted(item.segment.items()))
-    days = f"{_day(item.service_start_time, zone)} to {_day(item.service_end_time, zone)}"
-    yield "  ".join(filter(None, (kind, days, segment))), "", "", ""
+    yield LineItemKind.Name(item.kind).removeprefix("LINE_ITEM_KIND_"), "", "", ""
+    if (item.service_start_time, item.service_end_time) != (rating.start_time, rating.end_time):
+        yield f"{_day(item.service_start_time, zone)} to {_day(item.service_end_time, zone)}", "", "", ""
+    for name, value in sorted(item.segment.items()):
+        yield f"{name}: {value or 'missing'}", "", "", ""
     match item.WhichOneof("workings"):
         case "usage":
             yield from _usage_rows(item.usage)

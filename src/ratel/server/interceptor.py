@@ -1,4 +1,4 @@
-"""What stands around every method of ours: metrics, errors, admission, and the contract's rules for single requests.
+"""What stands around every method of ours: metrics, errors, admission, and what is wrong with a request by itself.
 
 Health, reflection and channelz pass untouched: they must answer when everything else is refused.
 """
@@ -17,7 +17,7 @@ from ratel.core.errors import FieldInvalid
 from ratel.server.admission import Admission
 from ratel.server.errors import Context, answering_errors
 from ratel.server.metrics import CallMetrics, MethodMetrics
-from ratel.server.validation import check_message
+from ratel.server.request import check_request
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 FoundHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
@@ -25,7 +25,7 @@ Method: TypeAlias = Callable[[Any, Context], Any]
 
 OURS = "/ratel."
 # Its events break rules one by one, and each has a verdict of its own.
-CHECKED_BY_THEMSELVES = {"/ratel.usage.v1.UsageService/SubmitUsage"}
+SUBMIT_USAGE = "/ratel.usage.v1.UsageService/SubmitUsage"
 REQUEST_ID = "x-request-id"
 REQUEST_ID_LENGTH_MAX = 128
 
@@ -67,10 +67,10 @@ class Around:
         return request
 
     def check(self, request: Message | Malformed) -> Message:
-        """Read the only message of a call and refuse what breaks the contract's rules."""
+        """Read the only message of a call and refuse what is wrong by itself."""
         message = self.read(request)
-        if self.path not in CHECKED_BY_THEMSELVES:
-            check_message(message)
+        if self.path != SUBMIT_USAGE:
+            check_request(message)
         return message
 
     async def read_all(self, requests: AsyncIterator[Message | Malformed]) -> AsyncIterator[Message]:

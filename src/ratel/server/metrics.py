@@ -48,9 +48,9 @@ def create_registry() -> CollectorRegistry:
 
 
 def create_pool_wait(registry: CollectorRegistry) -> Histogram:
-    """Return the histogram of how long a call waits for a connection to Postgres."""
-    text = "Time that a piece of work waited for a free connection to Postgres."
-    return Histogram("ratel_pool_wait_seconds", text, buckets=WAIT_SECONDS, registry=registry)
+    """Return the histogram of how long anybody waits for a connection to Postgres, by pool."""
+    text = "Time that a piece of work waited for a free connection to Postgres, by whose connections they are."
+    return Histogram("ratel_pool_wait_seconds", text, ["pool"], buckets=WAIT_SECONDS, registry=registry)
 
 
 def start_metrics(registry: CollectorRegistry, address: str) -> tuple[int, Callable[[], None]]:

@@ -9,29 +9,28 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
-from ratel.account.v1.account_service_pb2_grpc import add_AccountServiceServicer_to_server
-from ratel.catalog.v1.catalog_service_pb2_grpc import add_CatalogServiceServicer_to_server
 from ratel.config import Configuration
 from ratel.core.errors import Unavailable
 from ratel.server import metrics
-from ratel.server.account import Accounts
 from ratel.server.admission import Admission
-from ratel.server.catalog import Catalog
 from ratel.server.interceptor import Interceptor
 from ratel.server.introspection import add_introspection
 from ratel.server.logs import configure_logs
 from ratel.server.metrics import CallMetrics
-from ratel.store.migrate import check_schema
-from ratel.store.pool import Database, PoolLimits
+from ratel.server.services import Service, open_services
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# What an old usage stream is left to acknowledge what it has read.
+STREAM_END_SECONDS = 60
+# What a server that is to end at once is left to let go of its database.
+HURRY_SECONDS = 1
 
 log = structlog.get_logger()
 
@@ -44,15 +43,6 @@ class AddressTaken(Unavailable):
     def __init__(self, address: str, variable: str) -> None:
         super().__init__(f"cannot listen on {address}: it is taken, or not of this machine. Set {variable} to another.")
         self.metadata["address"] = address
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One service of the contracts: its full name, what registers it, and what answers it."""
-
-    name: str
-    add: Callable[[Any, grpc.aio.Server], None]
-    servicer: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +89,8 @@ async def running(configuration: Configuration, database_url: str) -> AsyncItera
     """
     registry = metrics.create_registry()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(_open_database(configuration, database_url, registry))
         admission = Admission(configuration.calls_max, configuration.streams_max, registry)
-        services = _create_services(database)
+        services = await stack.enter_async_context(open_services(configuration, database_url, registry, admission))
         metrics_target = _start_metrics(stack, registry, configuration.metrics_listen)
         server = _create_server(configuration, Interceptor(CallMetrics(registry), admission))
         checks = await _register(server, services)
@@ -142,7 +131,9 @@ async def serve(configuration: Configuration, database_url: str, meanwhile: Mean
     if not serving.done():
         log.warning("ending at once")
         serving.cancel()
-    await serving
+        await asyncio.wait({serving}, timeout=HURRY_SECONDS)
+    else:
+        serving.result()
 
 
 async def _serve(configuration: Configuration, database_url: str, meanwhile: Meanwhile, told: asyncio.Event) -> None:
@@ -157,32 +148,6 @@ async def _serve(configuration: Configuration, database_url: str, meanwhile: Mea
         log.info("draining")
 
 
-def _create_services(database: Database) -> Sequence[Service]:
-    return [
-        Service("ratel.catalog.v1.CatalogService", add_CatalogServiceServicer_to_server, Catalog(database)),
-        Service("ratel.account.v1.AccountService", add_AccountServiceServicer_to_server, Accounts(database)),
-    ]
-
-
-@asynccontextmanager
-async def _open_database(
-    configuration: Configuration, url: str, registry: CollectorRegistry
-) -> AsyncIterator[Database]:
-    """Open the database, whose schema must be this program's."""
-    limits = PoolLimits(
-        connections_max=configuration.database_connections_max,
-        wait_seconds=configuration.database_wait_seconds,
-        statement_seconds=configuration.database_statement_seconds,
-    )
-    database = Database(url, limits, metrics.create_pool_wait(registry).observe)
-    try:
-        async with database.connection() as connection:
-            await check_schema(connection)
-        yield database
-    finally:
-        await database.close()
-
-
 def _create_server(configuration: Configuration, interceptor: Interceptor) -> grpc.aio.Server:
     size = configuration.message_bytes_max
     options = [
@@ -190,7 +155,8 @@ def _create_server(configuration: Configuration, interceptor: Interceptor) -> gr
         ("grpc.max_receive_message_length", size),
         ("grpc.max_send_message_length", size),
         ("grpc.max_connection_age_ms", 1000 * configuration.connection_age_seconds),
-        ("grpc.max_connection_age_grace_ms", 1000 * configuration.connection_grace_seconds),
+        # A stream ends by itself at the same age, which it reaches at twice that of its connection at the latest.
+        ("grpc.max_connection_age_grace_ms", 1000 * (configuration.connection_age_seconds + STREAM_END_SECONDS)),
         # Finds peers that are gone without a word, and bears the pings of a mesh that does the same.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
