@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 
@@ -117,7 +118,7 @@ def _pricing_arguments(pricing: Pricing) -> tuple[object, ...]:
     owner = OWNER_LETTERS[pricing.owner.kind] + pricing.owner.id
     priced = PRICED_LETTERS[pricing.priced.kind] + pricing.priced.id
     period = pricing.period
-    return owner, priced, segment_key(pricing.segment), period.start, period.end, pricing.id
+    return owner, priced, UUID(bytes=segment_key(pricing.segment)), period.start, period.end, pricing.id
 
 
 def _attachment_arguments(attachment: Attachment) -> tuple[object, ...]:
