@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from ratel.core.band import Band, Bands
 from ratel.core.errors import ResourceNotFound
@@ -124,7 +125,7 @@ def _to_row(pricing: Pricing) -> tuple[object, ...]:
         *(pricing.owner.id if pricing.owner.kind is kind else None for kind in OWNER_COLUMNS),
         *(pricing.priced.id if pricing.priced.kind is kind else None for kind in PRICED_COLUMNS),
         list(pricing.segment),
-        segment_key(pricing.segment).hex(),
+        UUID(bytes=segment_key(pricing.segment)),
     )
 
 

@@ -1,0 +1,148 @@
+"""A small catalog as messages, each changed where a test needs it, and what a call that fails says."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from ratel.account.v1 import account_service_pb2 as accounts
+from ratel.account.v1.account_pb2 import Account
+from ratel.account.v1.attachment_pb2 import Attachment
+from ratel.account.v1.counter_adjustment_pb2 import CounterAdjustment
+from ratel.catalog.v1 import aggregation_pb2, meter_pb2, plan_template_pb2
+from ratel.catalog.v1 import catalog_service_pb2 as catalog
+from ratel.catalog.v1.aggregation_pb2 import Aggregation, CompoundAggregation
+from ratel.catalog.v1.counter_pb2 import Counter
+from ratel.catalog.v1.meter_pb2 import Meter, MeterField
+from ratel.catalog.v1.plan_pb2 import Plan
+from ratel.catalog.v1.plan_template_pb2 import PlanTemplate
+from ratel.catalog.v1.pricing_pb2 import Band, Pricing
+from ratel.catalog.v1.product_pb2 import Product
+from ratel.client import CallError, error_from
+from tests.conftest import Served
+
+T = TypeVar("T")
+
+STRING, MEASURE, DERIVED = meter_pb2.FIELD_KIND_STRING, meter_pb2.FIELD_KIND_MEASURE, meter_pb2.FIELD_KIND_DERIVED
+
+
+def time(text: str) -> Timestamp:
+    """Return an instant of UTC, such as 2024-07-01 or 2024-07-01T12:00."""
+    message = Timestamp()
+    message.FromDatetime(datetime.fromisoformat(text).replace(tzinfo=UTC))
+    return message
+
+
+def product(**changed: Any) -> Product:
+    return Product(**{"id": "cloud", "name": "Cloud"} | changed)
+
+
+def meter(**changed: Any) -> Meter:
+    fields = [
+        MeterField(name="gb", kind=MEASURE, unit="GB"),
+        MeterField(name="region", kind=STRING),
+        MeterField(name="tier", kind=STRING),
+        MeterField(name="mb", kind=DERIVED, formula="gb * 1024"),
+    ]
+    return Meter(**{"id": "storage", "product_id": "cloud", "name": "Storage", "fields": fields} | changed)
+
+
+def aggregation(**changed: Any) -> Aggregation:
+    usual = {
+        "id": "gb",
+        "meter_id": "storage",
+        "name": "Storage",
+        "method": aggregation_pb2.AGGREGATION_METHOD_SUM,
+        "field": "gb",
+    }
+    return Aggregation(**usual | changed)
+
+
+def compound(**changed: Any) -> CompoundAggregation:
+    return CompoundAggregation(**{"id": "twice", "product_id": "cloud", "name": "Twice", "formula": "gb * 2"} | changed)
+
+
+def counter(**changed: Any) -> Counter:
+    return Counter(**{"id": "seats", "product_id": "cloud", "name": "Seats", "unit": "seat"} | changed)
+
+
+def template(**changed: Any) -> PlanTemplate:
+    monthly = plan_template_pb2.BILL_FREQUENCY_MONTHLY
+    usual = {"id": "basic", "product_id": "cloud", "name": "Basic", "currency": "USD", "bill_frequency": monthly}
+    return PlanTemplate(**usual | changed)
+
+
+def plan(**changed: Any) -> Plan:
+    return Plan(**{"id": "gold", "plan_template_id": "basic", "name": "Gold"} | changed)
+
+
+def pricing(**changed: Any) -> Pricing:
+    """Return a pricing of the aggregation for the plan from 2024 on, at one price."""
+    if not {"plan_id", "plan_template_id"} & changed.keys():
+        changed["plan_id"] = "gold"
+    if not {"aggregation_id", "compound_aggregation_id", "counter_id"} & changed.keys():
+        changed["aggregation_id"] = "gb"
+    usual = {"id": "p", "start_time": time("2024-01-01"), "cumulative": True, "bands": [band("0", "0.5")]}
+    return Pricing(**usual | changed)
+
+
+def band(lower_limit: str, unit_price: str = "", **changed: str) -> Band:
+    return Band(lower_limit=lower_limit, unit_price=unit_price, **changed)
+
+
+def account(**changed: Any) -> Account:
+    return Account(**{"id": "acme", "name": "Acme"} | changed)
+
+
+def attachment(**changed: Any) -> Attachment:
+    usual = {"id": "acme-gold", "account_id": "acme", "plan_id": "gold", "start_time": time("2024-01-01")}
+    return Attachment(**usual | changed)
+
+
+def adjustment(**changed: Any) -> CounterAdjustment:
+    usual = {"account_id": "acme", "counter_id": "seats", "date": "2024-07-01", "level": "15"}
+    return CounterAdjustment(**usual | changed)
+
+
+async def create_example(server: Served) -> None:
+    """Create all of it but pricings, attachments and adjustments; again changes nothing."""
+    stub = server.catalog
+    await stub.CreateProduct(catalog.CreateProductRequest(product=product()))
+    await stub.CreateMeter(catalog.CreateMeterRequest(meter=meter()))
+    await stub.CreateAggregation(catalog.CreateAggregationRequest(aggregation=aggregation()))
+    compound_request = catalog.CreateCompoundAggregationRequest(compound_aggregation=compound())
+    await stub.CreateCompoundAggregation(compound_request)
+    await stub.CreateCounter(catalog.CreateCounterRequest(counter=counter()))
+    await stub.CreatePlanTemplate(catalog.CreatePlanTemplateRequest(plan_template=template()))
+    await stub.CreatePlan(catalog.CreatePlanRequest(plan=plan()))
+    await server.accounts.CreateAccount(accounts.CreateAccountRequest(account=account()))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a call that failed says.
+
+    Attributes:
+        code: The name of the status code.
+        reason: Of the ErrorInfo.
+        metadata: Of the ErrorInfo.
+        violations: Field and reason of each.
+    """
+
+    code: str
+    reason: str
+    metadata: dict[str, str]
+    violations: set[tuple[str, str]]
+
+
+async def failure(call: Awaitable[Any]) -> Failure:
+    """Return how a call fails."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    said: CallError = error_from(caught.value)
+    violations = {(each.field, each.reason) for each in said.violations}
+    return Failure(caught.value.code().name, said.reason, dict(said.metadata), violations)
