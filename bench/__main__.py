@@ -16,7 +16,7 @@ from bench.report import RESULTS, print_table, write_results
 from bench.stack import running_stack
 
 SECTIONS = (measure_ingest, measure_latency, measure_rates, measure_quotes, measure_growth)
-FULL = Scale(runs=5, ingest_events=200_000, call_seconds=2.0, latency_messages=200, growth_events=(10_000, 1_000_000))
+FULL = Scale(runs=5, ingest_events=100_000, call_seconds=2.0, latency_messages=200, growth_events=(10_000, 1_000_000))
 QUICK = Scale(runs=3, ingest_events=20_000, call_seconds=0.5, latency_messages=50, growth_events=(1_000, 20_000))
 
 
@@ -26,8 +26,8 @@ async def measure(scale: Scale, wanted: set[str]) -> list[Figure]:
     async with running_stack() as stack:
         for section in SECTIONS:
             figures += await section(stack, scale, wanted)
+            print(f"{section.__name__}: the server's peak memory is {stack.peak_memory_mb()} MB", file=sys.stderr)
             gc.collect()
-        print(f"server's peak memory: {stack.peak_memory_mb()} MB", file=sys.stderr)
     return figures
 
 
