@@ -11,9 +11,8 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from ratel.core.event import Partial, value_key
-from ratel.core.formula import parse
 from ratel.core.instant import microseconds_from_instant
-from ratel.core.meter import RollupDefinition
+from ratel.core.meter import RollupDefinition, counting_rollup
 from ratel.core.money import exact
 from ratel.core.rollup import Definitions, Rollup
 from ratel.core.submission import Submission, check_submission
@@ -33,7 +32,7 @@ INSERT_METER = """
     VALUES ($1, 'p', 'M', $2, $3, $4, $5, now(), now()) RETURNING meter_no
 """
 INSERT_ACCOUNT = "INSERT INTO accounts (id, name, create_time, update_time) VALUES ($1, 'A', now(), now())"
-COUNT_ROLLUPS = "SELECT count(*) FROM rollups WHERE backfilled_batch_id < backfill_batch_id"
+COUNT_INCOMPLETE = "SELECT count(*) FROM rollups WHERE backfilled_batch_id < backfill_batch_id"
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ async def create_meter(connection: Connection, meter_id: str, fields: Iterable[t
             await connection.execute(INSERT_PRODUCT)
         units = [""] * len(names)
         meter_no = await connection.fetchval(INSERT_METER, meter_id, names, kinds, units, formulas)
-        await ensure_rollup(connection, meter_no, RollupDefinition(meter_id, "", False, ()))
+        await ensure_rollup(connection, meter_no, counting_rollup(meter_id))
     return int(meter_no)
 
 
@@ -182,9 +181,9 @@ def _add_text(partial: Partial, text: str, keeps_values: bool) -> None:
 
 def _number(usage: Usage, name: str) -> Decimal | None:
     size, price = (Decimal(text) if (text := usage.values.get(key)) else None for key in ("size", "price"))
-    return parse("size * price", ("size", "price")).evaluate({"size": size, "price": price}) if name == "cost" else (
-        size if name == "size" else price
-    )
+    if name == "cost":
+        return None if size is None or price is None else size * price
+    return size if name == "size" else price
 
 
 def _add_number(partial: Partial, usage: Usage, number: Decimal | None) -> None:

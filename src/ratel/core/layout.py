@@ -61,6 +61,7 @@ class Layout:
     places: Mapping[str, tuple[FieldKind, int]] = field(init=False, repr=False, compare=False)
     formulas: tuple[tuple[str, Formula], ...] = field(init=False, repr=False, compare=False)
     _counts: Mapping[FieldKind, int] = field(init=False, repr=False, compare=False)
+    _measures: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         counts = dict.fromkeys(FieldKind, 0)
@@ -70,6 +71,8 @@ class Layout:
             counts[each.kind] += 1
         object.__setattr__(self, "places", places)
         object.__setattr__(self, "_counts", counts)
+        measures = tuple(each.name for each in self.fields if each.kind is FieldKind.MEASURE)
+        object.__setattr__(self, "_measures", measures)
         formulas = tuple((each.name, each.formula) for each in self.fields if each.formula)
         object.__setattr__(self, "formulas", formulas)
 
@@ -122,15 +125,12 @@ class Layout:
             raise StringInvalid("must not contain the character U+0000")
 
     def _check_derived(self, measures: Measures) -> None:
-        values = dict(zip(self._measure_names(), measures, strict=True))
+        values = dict(zip(self._measures, measures, strict=True))
         for name, formula in self.formulas:
             try:
                 values[name] = formula.evaluate(values)
             except FormulaRange as error:
                 raise DerivedInvalid(error.message, _path(name)) from error
-
-    def _measure_names(self) -> list[str]:
-        return [each.name for each in self.fields if each.kind is FieldKind.MEASURE]
 
     # --- Reading ---
 
@@ -152,10 +152,9 @@ class Layout:
         return [strings[place] if strings and place < len(strings) else None for strings in events.strings]
 
     def _derived(self, events: Events, name: str) -> list[Decimal | None]:
-        columns = [self.numbers(events, measure) for measure in self._measure_names()]
-        names = self._measure_names()
-        rows = zip(*columns, strict=True) if columns else iter([()] * len(events))
-        return [self._derive(dict(zip(names, row, strict=True)), name) for row in rows]
+        columns = [self.numbers(events, measure) for measure in self._measures]
+        rows = zip(*columns, strict=True) if columns else [()] * len(events)
+        return [self._derive(dict(zip(self._measures, row, strict=True)), name) for row in rows]
 
     def _derive(self, values: dict[str, Decimal | None], wanted: str) -> Decimal | None:
         for name, formula in self.formulas:

@@ -53,6 +53,10 @@ class Tail:
             self._batches[batch_id] = batch
             self._partial_count += size
 
+    def batch_ids(self) -> list[int]:
+        """Return the ids of what is remembered, in the order in which it came."""
+        return list(self._batches)
+
     def get(self, batch_id: int) -> Batch | None:
         """Return what is remembered of a batch."""
         return self._batches.get(batch_id)

@@ -1,4 +1,4 @@
-"""The advisory locks that keep rollups in step with events; all are held to the end of a transaction.
+"""The advisory locks that keep rollups in step with events; most are held to the end of a transaction.
 
 Whoever needs more than one takes them in this order: the row of `catalog_revisions`, the fold lock, the ingest lock.
 """
@@ -13,3 +13,7 @@ LOCK_INGEST_ALONE = "SELECT pg_advisory_xact_lock(19540)"
 
 # Partitions are made by one process at a time.
 LOCK_PARTITIONS = "SELECT pg_advisory_xact_lock(19541)"
+
+# The same as the first, for a session: held around a snapshot, which it must be older than.
+LOCK_FOLD_SESSION = "SELECT pg_advisory_lock(19539)"
+UNLOCK_FOLD_SESSION = "SELECT pg_advisory_unlock(19539)"

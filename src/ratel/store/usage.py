@@ -46,8 +46,8 @@ SELECT_OTHERS = """
     JOIN events AS e ON e.event_key = sent.event_key AND e.account_no = sent.account_no
     WHERE e.batch_id <> $3
 """
-# The keys are few beside the events: without this the planner may hash all events to find them.
-PROBE_BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+# Always by the key: the planner may else hash all events, or keep to a plan from when a partition was empty.
+PROBE_BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
 INSERT_USED_METERS = "INSERT INTO used_meters (meter_no) SELECT unnest($1::integer[]) ON CONFLICT DO NOTHING"
 INSERT_PENDING = """
     INSERT INTO pending_batches (batch_id, owner, event_count, min_event_time, max_event_time, create_time)

@@ -54,7 +54,7 @@ def submission_from_proto(
         [message.meter_id for message in messages],
         [message.event_id for message in messages],
         times,
-        [dict(message.values) for message in messages],
+        [{name: message.values[name] for name in message.values} for message in messages],
         rejections,
     )
 
