@@ -1,7 +1,5 @@
 """Accounts: known to callers by id, to events and distributed tables by number."""
 
-from collections.abc import Iterable
-
 from ratel.core.account import Account
 from ratel.core.errors import ResourceNotFound
 from ratel.store.pool import Connection
@@ -14,7 +12,6 @@ INSERT = """
 SELECT = "SELECT * FROM accounts WHERE id = $1"
 PAGE = "SELECT * FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
 UPDATE = "UPDATE accounts SET name = $2, epoch = $3, update_time = $4, etag = nextval('etags') WHERE id = $1"
-SELECT_NUMBERS = "SELECT id, account_no FROM accounts WHERE id = any($1::text[])"
 # Writers of one account and all that is the account's go one after the other; foreign keys do not wait for them.
 LOCK = "SELECT account_no FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
@@ -29,11 +26,6 @@ def account_from_row(row: Row) -> Account:
 
 
 ACCOUNTS = Resource("account", INSERT, SELECT, PAGE, UPDATE, "", _to_row, _to_row, account_from_row)
-
-
-async def account_numbers(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
-    """Return the numbers of those of the ids that are accounts."""
-    return {row["id"]: row["account_no"] for row in await connection.fetch(SELECT_NUMBERS, list(ids))}
 
 
 async def lock_account(connection: Connection, account_id: str) -> int:

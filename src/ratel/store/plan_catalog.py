@@ -1,7 +1,6 @@
 """What of the catalog takes part in rating some plans, read in a fixed number of statements."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from ratel.core.plan_catalog import PlanCatalog
 from ratel.core.pricing import Owner, PricedKind, PricedThing, Pricing
@@ -26,21 +25,7 @@ SELECT_AGGREGATIONS = "SELECT * FROM aggregations WHERE id = any($1::text[])"
 SELECT_COUNTERS = "SELECT * FROM counters WHERE id = any($1::text[])"
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedCatalog:
-    """A catalog, and the numbers by which events and rollups name its rows.
-
-    Attributes:
-        rollup_numbers: the rollup of each aggregation.
-        meter_numbers: of every meter.
-    """
-
-    catalog: PlanCatalog
-    rollup_numbers: Mapping[str, int]
-    meter_numbers: Mapping[str, int]
-
-
-async def load_catalog(connection: Connection, plan_ids: Iterable[str]) -> LoadedCatalog:
+async def load_catalog(connection: Connection, plan_ids: Iterable[str]) -> PlanCatalog:
     """Return some plans and all that they name, in a transaction whose statements see the same moment.
 
     A plan that does not exist is absent.
@@ -58,7 +43,7 @@ async def load_catalog(connection: Connection, plan_ids: Iterable[str]) -> Loade
     rows = await connection.fetch(SELECT_AGGREGATIONS, list(ids[PricedKind.AGGREGATION] | operands))
     counters = await connection.fetch(SELECT_COUNTERS, list(ids[PricedKind.COUNTER]))
     meters = await load_meters(connection)
-    catalog = PlanCatalog(
+    return PlanCatalog(
         settings=(await get(connection, SETTINGS)).value,
         plans={plan.id: plan for plan in plans},
         plan_templates={template.id: template for template in templates},
@@ -68,11 +53,6 @@ async def load_catalog(connection: Connection, plan_ids: Iterable[str]) -> Loade
         compound_aggregations=compounds,
         counters={row["id"]: counter_from_row(row) for row in counters},
         meters={meter_id: meter for meter_id, (_, meter) in meters.items()},
-    )
-    return LoadedCatalog(
-        catalog,
-        rollup_numbers={row["id"]: row["rollup_no"] for row in rows},
-        meter_numbers={meter_id: number for meter_id, (number, _) in meters.items()},
     )
 
 

@@ -87,7 +87,7 @@ class PlanCache:
         there = {plan_id: known.plans[plan_id] for plan_id in wanted & known.plans.keys()}
         missing = sorted(wanted - there.keys())
         if missing or known.meters is None:
-            catalog = (await load_catalog(connection, missing)).catalog
+            catalog = await load_catalog(connection, missing)
             known.meters = tuple(catalog.meters.values())
             there |= {plan_id: compile_plan(catalog, plan_id) for plan_id in missing}
         if self._observe is not None:
