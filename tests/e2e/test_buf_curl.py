@@ -77,7 +77,7 @@ async def test_it_quotes(server: Served) -> None:
 async def test_it_streams_usage(metered: Served) -> None:
     messages = [
         {"sequence": 1, "events": [EVENT | {"event_id": "a"}, EVENT | {"event_id": "b"}]},
-        {"sequence": 2, "events": [EVENT | {"event_id": "a"}, EVENT | {"event_id": "c", "account_id": "nobody"}]},
+        {"sequence": 2, "events": [EVENT | {"event_id": "c"}, EVENT | {"event_id": "d", "account_id": "nobody"}]},
     ]
     code, written, complained = await curl(metered, "/ratel.usage.v1.UsageService/StreamUsage", *messages)
     assert (code, complained) == (0, "")
@@ -88,7 +88,8 @@ async def test_it_streams_usage(metered: Served) -> None:
         written = written[end:]
     first, second = acknowledgements
     assert first == {"sequence": "1", "acceptedCount": 2}
-    assert [verdict.get("reason", "") for verdict in second["verdicts"]] == ["", "ACCOUNT_UNKNOWN"]
+    assert second["acceptedCount"] == 1
+    assert [(verdict["index"], verdict["reason"]) for verdict in second["verdicts"]] == [(1, "ACCOUNT_UNKNOWN")]
 
 
 async def test_it_is_told_what_is_wrong(server: Served) -> None:

@@ -83,4 +83,4 @@ async def test_it_reads_rich_errors(seen: dict[str, dict[str, object]]) -> None:
     assert isinstance(details, list)
     info, bad, _ = details
     assert (info["type"], info["domain"], info["reason"]) == ("ErrorInfo", "ratel", "STRING_PATTERN")
-    assert [each["field"] for each in bad["fieldViolations"]] == ["quantity", "bands[0].lower_limit"]
+    assert [each["field"] for each in bad["field_violations"]] == ["quantity", "bands[0].lower_limit"]

@@ -76,11 +76,11 @@ def rate(
 
 
 @app.command()
-def recount() -> None:
-    """Compute every rollup again from the events, and report any difference."""
+def recount(*, repair: Annotated[bool, typer.Option("--repair", help="Put right what differs.")] = False) -> None:
+    """Compute every rollup again from the events, and report any difference; it ends with 1 if there is one."""
     from ratel.cli.recount import recount_rollups
 
-    recount_rollups(read_configuration())
+    recount_rollups(read_configuration(), repair=repair)
 
 
 @app.command()

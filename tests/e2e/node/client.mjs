@@ -29,16 +29,19 @@ function call(client, method, request) {
   });
 }
 
-// Writes all messages at once, then reads an acknowledgement for each.
+// Writes each message when the one before is acknowledged, and returns the acknowledgements.
 function stream(client, method, messages) {
   return new Promise((resolve, reject) => {
     const call = client[method]();
     const received = [];
-    call.on("data", (message) => received.push(message));
+    const writeNext = () => (received.length < messages.length ? call.write(messages[received.length]) : call.end());
+    call.on("data", (message) => {
+      received.push(message);
+      writeNext();
+    });
     call.on("error", reject);
     call.on("end", () => resolve(received));
-    messages.forEach((message) => call.write(message));
-    call.end();
+    writeNext();
   });
 }
 
@@ -48,7 +51,7 @@ async function explain(error) {
   const { types: detailTypes } = await describe("google.rpc.ErrorInfo");
   const status = statusTypes.lookupType("google.rpc.Status").decode(error.metadata.get("grpc-status-details-bin")[0]);
   const details = status.details.map((any) => {
-    const type = detailTypes.lookupType(any.type_url.split("/").pop());
+    const type = detailTypes.lookupType(any.typeUrl.split("/").pop());
     return { type: type.name, ...type.toObject(type.decode(any.value)) };
   });
   return { code: grpc.status[error.code], message: status.message, details };
@@ -62,7 +65,9 @@ const quote = await call(rating, "Quote", { quantity: "70", cumulative: true, ba
 
 const usage = await connect("ratel.usage.v1.UsageService");
 const seconds = String(Date.UTC(2024, 6, 5) / 1000);
-const event = { account_id: "node", meter_id: "storage", event_time: { seconds }, values: { gigabytes: "1.5" } };
+// A map that was learnt by reflection is a list of its entries here, which is the same on the wire.
+const values = [{ key: "gigabytes", value: "1.5" }];
+const event = { account_id: "node", meter_id: "storage", event_time: { seconds }, values };
 const acknowledgements = await stream(usage, "StreamUsage", [
   { sequence: "1", events: [{ ...event, event_id: "a" }, { ...event, event_id: "b" }] },
   { sequence: "2", events: [{ ...event, event_id: "a" }, { ...event, event_id: "c", account_id: "nobody" }] },
