@@ -1,0 +1,48 @@
+"""Numbers of the naive engine: plain fractions, rounded only where a rule says so (R1.6, R1.7)."""
+
+from fractions import Fraction
+from math import ceil, floor
+
+ZERO = Fraction(0)
+DIGITS_OF_CURRENCY = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "KWD": 3}
+
+
+def divide(numerator: Fraction, denominator: Fraction) -> Fraction:
+    """R1.7: a division is carried to exactly 50 significant digits, half even."""
+    value = numerator / denominator
+    if value == 0:
+        return value
+    shift = Fraction(1)
+    while abs(value) * shift < 10**49:
+        shift *= 10
+    while abs(value) * shift >= 10**50:
+        shift /= 10
+    return round(value * shift) / shift  # Python rounds fractions half to even
+
+
+def round_to_integer(value: Fraction, how: str) -> Fraction:
+    """Round by the names of R1.6 and of the settings' rounding mode."""
+    sign = -1 if value < 0 else 1
+    match how:
+        case "UP":  # away from zero
+            return Fraction(sign * ceil(abs(value)))
+        case "DOWN":  # toward zero
+            return Fraction(sign * floor(abs(value)))
+        case "NEAREST" | "HALF_UP":  # halves away from zero
+            return Fraction(sign * floor(abs(value) + Fraction(1, 2)))
+        case "HALF_EVEN":
+            return Fraction(round(value))
+    raise ValueError(how)
+
+
+def units_of(quantity: Fraction, per_unit: Fraction, rounding: str) -> Fraction:
+    """R1.6: the rounding is decided on the exact ratio; without one it is a division like any other."""
+    if rounding == "NONE":
+        return divide(quantity, per_unit)
+    return round_to_integer(quantity / per_unit, rounding)
+
+
+def money(amount: Fraction, currency: str, mode: str = "HALF_UP") -> Fraction:
+    """R1.7: to the currency's digits."""
+    cent = Fraction(1, 10 ** DIGITS_OF_CURRENCY[currency])
+    return round_to_integer(amount / cent, mode) * cent

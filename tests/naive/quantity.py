@@ -1,0 +1,112 @@
+"""R2: from raw events to a quantity, by looking at every event each time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from fractions import Fraction
+
+from tests.naive import formula
+from tests.naive.account import Event
+from tests.naive.catalog import Aggregation, Catalog, Compound, Meter
+from tests.naive.exact import ZERO, divide
+
+Value = Fraction | str | None
+
+
+def readings(catalog: Catalog, events: Sequence[Event]) -> list[Event]:
+    """Each event once, whatever the number of times it was sent (R13), with its derived values (R2.1)."""
+    once = {event.id: event for event in events}
+    return [Event(each.id, each.meter, each.time, derive(catalog.meter(each.meter), each)) for each in once.values()]
+
+
+def derive(meter: Meter, event: Event) -> dict[str, Fraction | str]:
+    """R2.1: a derived field is a formula over the others; over a missing value it is missing. "" is missing too."""
+    values = {name: value for name, value in event.values.items() if value != ""}
+    for each in meter.fields:
+        if each.kind == "DERIVED":
+            numbers = {field.name: number(values.get(field.name)) for field in meter.fields}
+            result = formula.evaluate(each.formula, numbers)
+            if result is not None:
+                values[each.name] = result
+    return values
+
+
+def number(value: Value) -> Fraction | None:
+    return value if isinstance(value, Fraction) else None
+
+
+def between(events: Sequence[Event], start: datetime, end: datetime) -> list[Event]:
+    """R2.2: an event counts when start <= event_time < end."""
+    return [event for event in events if start <= event.time < end]
+
+
+def counting(aggregation: Aggregation, events: Sequence[Event]) -> list[Event]:
+    """R2.2: the events of the meter that the filter keeps and that have a value of the field (R2.1)."""
+    kept = [event for event in events if event.meter == aggregation.meter]
+    if aggregation.filter:
+        field, allowed = aggregation.filter
+        kept = [event for event in kept if event.values.get(field, "") in allowed]
+    return [event for event in kept if not aggregation.field or aggregation.field in event.values]
+
+
+def combination(aggregation: Aggregation, event: Event) -> tuple[str, ...]:
+    """R2.4: the values of the segment fields, a missing one is written ""."""
+    return tuple(str(event.values.get(field, "")) for field in aggregation.segment_fields)
+
+
+def quantity(aggregation: Aggregation, counted: Sequence[Event]) -> Fraction | None:
+    """R2.2, R2.3: of events that count; a MEAN is still an exact ratio."""
+    if not counted:
+        return aggregation.default
+    if aggregation.method == "COUNT":
+        return Fraction(len(counted))
+    if aggregation.method == "UNIQUE":
+        return Fraction(len({event.values[aggregation.field] for event in counted}))
+    if aggregation.method == "LATEST":  # greatest event_time, ties by greatest event id
+        latest = max(counted, key=lambda event: (event.time, event.id.encode()))
+        return value_of(latest, aggregation.field)
+    numbers = [value_of(event, aggregation.field) for event in counted]
+    total = sum(numbers, ZERO)
+    return {"SUM": total, "MIN": min(numbers), "MAX": max(numbers), "MEAN": total / len(numbers)}[aggregation.method]
+
+
+def value_of(event: Event, field: str) -> Fraction:
+    value = number(event.values[field])
+    assert value is not None
+    return value
+
+
+def measured(aggregation: Aggregation, counted: Sequence[Event], start: datetime, end: datetime) -> Fraction | None:
+    """The quantity of [start, end), of events that may also lie before: what the level of R2.7 needs."""
+    if aggregation.method == "WEIGHTED_SUM":
+        return weighted_sum(aggregation, counted, start, end)
+    return quantity(aggregation, between(counted, start, end))
+
+
+def weighted_sum(aggregation: Aggregation, counted: Sequence[Event], start: datetime, end: datetime) -> Fraction | None:
+    """R2.7: the integral of the level over the window, by its length; an event changes the level from its time on."""
+    changes = [event for event in counted if event.time < end]
+    if not changes:
+        return aggregation.default
+    integral = ZERO
+    for event in changes:
+        integral += value_of(event, aggregation.field) * microseconds(max(event.time, start), end)
+    return integral / microseconds(start, end)
+
+
+def microseconds(start: datetime, end: datetime) -> int:
+    length = end - start
+    return (length.days * 86400 + length.seconds) * 1_000_000 + length.microseconds
+
+
+def compound_quantity(
+    catalog: Catalog, compound: Compound, events: Sequence[Event], start: datetime, end: datetime
+) -> Fraction | None:
+    """R2.5: operands enter raw, with their filter and default; a null one makes it null unless null_as_zero."""
+    values = {}
+    for operand in catalog.aggregations:
+        if operand.id in formula.TOKEN.findall(compound.formula):
+            result = measured(operand, counting(operand, events), start, end)
+            if result is not None and operand.method in ("MEAN", "WEIGHTED_SUM"):
+                result = divide(result, Fraction(1))  # R1.7: a formula sees the division carried out
+            values[operand.id] = ZERO if result is None and compound.null_as_zero else result
+    return formula.evaluate(compound.formula, values)

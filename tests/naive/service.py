@@ -1,0 +1,185 @@
+"""R4.3, R6.1, R6.2, R8: the passes that make line items of one attachment, each looking only at those before it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from fractions import Fraction
+
+from tests.naive.account import Account, Attachment, LineItem
+from tests.naive.catalog import Catalog, Pricing
+from tests.naive.exact import ZERO, divide
+from tests.naive.grid import days, local_date, start_of_day
+from tests.naive.part import Part, Stretch, overlap, segment_shown
+from tests.naive.plan import Window, grid_of, terms_of
+from tests.naive.usage import Usage, charge, combinations, quantity_until, units_until
+
+# --- Usage ------------------------------------------------------------------------------------------------------------
+
+
+def usage_items(part: Part) -> list[LineItem]:
+    """R7.3, R12.1: of each window what it has come to at the end of what is asked, less what it had at its start."""
+    found = []
+    usage = Usage(part.catalog, part.attachment.plan, part.events)
+    for window in part.windows(["AGGREGATION", "COMPOUND"]):
+        asked = overlap((window.start, window.end), part.asked)
+        for only in combinations(usage, window, asked[1]) if asked else []:
+            assert asked
+            units = units_until(usage, window, asked[1], only)
+            if units is None:  # R2.3: no line item
+                continue
+            # Nothing has been charged before the window begins, whatever zero or a default would cost.
+            before = None if asked[0] == window.start else units_until(usage, window, asked[0], only)
+            now, then = charge(window, units), charge(window, before)
+            item = part.item("USAGE", asked, now - then, part.rounded(now) - part.rounded(then))
+            quantity = quantity_until(usage, window, asked[1], only)
+            item = priced_by(item, window.pricing, segment_shown(window.pricing, only))
+            found.append(replace(item, quantity=quantity, units=units, units_before=before))
+    return found
+
+
+def priced_by(item: LineItem, pricing: Pricing, segment: tuple[str, ...] = ()) -> LineItem:
+    return replace(item, pricing=pricing.id, thing=pricing.thing, segment=segment)
+
+
+# --- Counters ---------------------------------------------------------------------------------------------------------
+
+
+def counter_items(part: Part) -> list[LineItem]:
+    """R8.2, R8.3: the running total of each window, and the changes inside it."""
+    found = []
+    windows = part.windows(["COUNTER"])
+    for index, window in enumerate(windows):
+        is_first = index == 0 or windows[index - 1].pricing.thing != window.pricing.thing
+        found += running_total(part, window, is_first=is_first)
+        found += adjustments(part, window)
+    return found
+
+
+def level_on(account: Account, counter: str, day: date) -> Fraction:
+    """R8.1: the newest adjustment up to that day; 0 before the first."""
+    known = [each for each in account.adjustments if each.counter == counter and each.date <= day]
+    return max(known, key=lambda each: each.date).level if known else ZERO
+
+
+def running_total(part: Part, window: Window, *, is_first: bool) -> list[LineItem]:
+    """R8.2: F of the level at the window's start, an adjustment on that day included."""
+    pricing, zone = window.pricing, part.catalog.settings.zone
+    level = level_on(part.account, pricing.thing.id, local_date(window.start, zone))
+    whole = charge(window, level)
+    asked = overlap((window.start, window.end), part.asked)
+    if asked and pricing.counter.prorate_total:
+        item = part.item("COUNTER_RUNNING_TOTAL", asked, part.prorated(whole, asked))
+    elif asked and is_first and asked[0] == window.start:  # once for each attachment and period
+        item = part.item("COUNTER_RUNNING_TOTAL", asked, whole)
+    else:
+        return []
+    return [replace(priced_by(item, pricing), units=level)]
+
+
+def adjustments(part: Part, window: Window) -> list[LineItem]:
+    """R8.3: in date order, each against the level before it, for the days left in its window, its own included."""
+    pricing, zone = window.pricing, part.catalog.settings.zone
+    first, last = local_date(window.start, zone), local_date(window.end, zone)
+    own = [each for each in part.account.adjustments if each.counter == pricing.thing.id and first < each.date < last]
+    level = level_on(part.account, pricing.thing.id, first)
+    found = []
+    for each in sorted(own, key=lambda each: each.date):
+        change = charge(window, each.level) - charge(window, level)
+        kind = "COUNTER_ADJUSTMENT_DEBIT" if each.level > level else "COUNTER_ADJUSTMENT_CREDIT"
+        is_prorated = pricing.counter.prorate_debit if each.level > level else pricing.counter.prorate_credit
+        begins = start_of_day(each.date, zone)
+        asked = overlap((begins, window.end), part.asked)
+        if each.level != level and asked and (is_prorated or asked[0] == begins):
+            exact = part.prorated(change, asked) if is_prorated else change
+            item = priced_by(part.item(kind, asked, exact), pricing)
+            found.append(replace(item, units=each.level, units_before=level))
+        level = each.level
+    return found
+
+
+# --- Standing charges -------------------------------------------------------------------------------------------------
+
+
+def standing_items(catalog: Catalog, account: Account, attachment: Attachment, asked: Stretch) -> list[LineItem]:
+    """R6.1: an amount for every m periods from the one of the attachment's start on, first at an offset; by days."""
+    terms, zone = terms_of(catalog, attachment.plan), catalog.settings.zone
+    inside = overlap((attachment.start, attachment.end), asked)
+    if terms.standing is None or not inside:
+        return []
+    assert terms.standing_interval is not None
+    assert terms.standing_offset is not None
+    grid = grid_of(catalog, account, attachment)
+    first = grid.number_at(attachment.start) + terms.standing_offset
+    found = []
+    while grid.start(first) < inside[1]:
+        group = (grid.start(first), grid.start(first + terms.standing_interval))
+        stretch = overlap(group, inside)
+        if stretch:
+            exact = divide(terms.standing * days(*stretch, zone), days(*group, zone))
+            part = Part(catalog, account, attachment, (), group, stretch, asked)
+            found.append(part.item("STANDING_CHARGE", stretch, exact))
+        first += terms.standing_interval
+    return found
+
+
+# --- Minimum and maximum spend ----------------------------------------------------------------------------------------
+
+
+def spend_items(part: Part, items: Sequence[LineItem]) -> list[LineItem]:
+    """R6.2: of pricings first, then of the plan, whose comparison includes the former."""
+    found = []
+    by_pricing: dict[str, list[Window]] = {}
+    for window in part.windows(["AGGREGATION", "COMPOUND", "COUNTER"]):
+        by_pricing.setdefault(window.pricing.id, []).append(window)
+    for windows in by_pricing.values():
+        pricing = windows[0].pricing
+        if pricing.apply_as == "DEBIT":  # credits are left out
+            covered = [stretch for each in windows if (stretch := overlap((each.start, each.end), part.asked))]
+            charged = sum((item.amount for item in items if item.pricing == pricing.id), ZERO)
+            compared = compare(part, (pricing.minimum, pricing.maximum), covered, charged)
+            found += [priced_by(item, pricing) for item in compared]
+    terms, stay = terms_of(part.catalog, part.attachment.plan), overlap(part.stretch, part.asked)
+    assert stay
+    charged = sum((item.amount for item in [*items, *found] if not is_credit(part.catalog, item)), ZERO)
+    return found + compare(part, (terms.minimum, terms.maximum), [stay], charged)
+
+
+def compare(
+    part: Part, spends: tuple[Fraction | None, Fraction | None], covered: Sequence[Stretch], charged: Fraction
+) -> list[LineItem]:
+    """The line item that brings a charge up to the prorated minimum, or down to the prorated maximum."""
+    minimum, maximum = (None if spend is None else part.prorated(spend, *covered) for spend in spends)
+    stretch = (covered[0][0], covered[-1][1]) if covered else part.asked
+    found = []
+    if covered and minimum is not None and charged < part.rounded(minimum):
+        difference = part.rounded(minimum) - charged
+        found.append(part.item("MINIMUM_SPEND", stretch, difference))
+    if covered and maximum is not None and charged > part.rounded(maximum):
+        difference = part.rounded(maximum) - charged
+        found.append(part.item("MAXIMUM_SPEND", stretch, difference))
+    return found
+
+
+def is_credit(catalog: Catalog, item: LineItem) -> bool:
+    return any(each.id == item.pricing and each.apply_as != "DEBIT" for each in catalog.pricings)
+
+
+# --- Credits ----------------------------------------------------------------------------------------------------------
+
+
+def with_credits(catalog: Catalog, items: Sequence[LineItem]) -> list[LineItem]:
+    """R6.4: turn the charges of credit pricings round, product credits first, then global, each by pricing id."""
+    bill = [item for item in items if not is_credit(catalog, item)]
+    raw = [item for item in items if is_credit(catalog, item)]
+    apply_as = {each.id: each.apply_as for each in catalog.pricings}
+    for sort in ("PRODUCT_CREDIT", "GLOBAL_CREDIT"):
+        own = [item for item in raw if apply_as[item.pricing] == sort]
+        for item in sorted(own, key=lambda item: (item.pricing, item.start, item.segment)):
+            before = [each for each in bill if each.currency == item.currency]
+            if sort == "PRODUCT_CREDIT":
+                before = [each for each in before if each.product == item.product]
+            net = max(ZERO, sum((each.amount for each in before), ZERO))
+            amount = -item.amount if item.amount < 0 else -min(item.amount, net)
+            exact = -item.exact if amount == -item.amount else amount
+            bill.append(replace(item, kind="USAGE_CREDIT", exact=exact, amount=amount))
+    return bill

@@ -1,0 +1,141 @@
+"""R1.6, R2.4, R3.5: what a window's usage has come to at an instant, and usage that no window takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+
+from tests.naive.account import Event, Unpriced
+from tests.naive.bands import price
+from tests.naive.catalog import Catalog, Thing
+from tests.naive.exact import ZERO, divide, units_of
+from tests.naive.formula import TOKEN
+from tests.naive.plan import Segment, Window, all_in_force, belongs_to, owners, pieces, pricings_of
+from tests.naive.quantity import (
+    between,
+    combination,
+    compound_quantity,
+    counting,
+    measured,
+    microseconds,
+    value_of,
+)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the usage of one attachment is read from: its plan and the account's events, each once."""
+
+    catalog: Catalog
+    plan: str
+    events: Sequence[Event]
+
+
+def belonging(usage: Usage, window: Window, end: datetime) -> list[Event]:
+    """R2.4: the events from the window's start on whose segment, at their own time, its pricing prices."""
+    catalog, pricing = usage.catalog, window.pricing
+    aggregation = catalog.aggregation(pricing.thing.id)
+    found = []
+    for event in between(counting(aggregation, usage.events), window.start, end):
+        rivals = all_in_force(catalog, usage.plan, pricing.thing, event.time)
+        if belongs_to(rivals, combination(aggregation, event)) == pricing:
+            found.append(event)
+    return found
+
+
+def levels(usage: Usage, window: Window, end: datetime) -> list[tuple[Event, datetime, datetime]]:
+    """R2.7: each change, however old, with each stretch of the window in which its segment is the pricing's."""
+    catalog, pricing = usage.catalog, window.pricing
+    aggregation = catalog.aggregation(pricing.thing.id)
+    return [
+        (event, max(event.time, start), stop)
+        for start, stop in pieces(pricings_of(catalog, usage.plan), window.start, end)
+        for event in counting(aggregation, usage.events)
+        if event.time < stop
+        and belongs_to(all_in_force(catalog, usage.plan, pricing.thing, start), combination(aggregation, event))
+        == pricing
+    ]
+
+
+def combinations(usage: Usage, window: Window, end: datetime) -> Sequence[Segment | None]:
+    """R2.4: a wildcard prices each combination that it matches by itself, unless pooled; everything else is one."""
+    pricing = window.pricing
+    if "*" not in pricing.segment or pricing.pool:
+        return [None]
+    aggregation = usage.catalog.aggregation(pricing.thing.id)
+    events = belonging(usage, window, end)
+    if aggregation.method == "WEIGHTED_SUM":
+        events = [event for event, _, _ in levels(usage, window, end)]
+    return sorted({combination(aggregation, event) for event in events})
+
+
+def quantity_until(usage: Usage, window: Window, end: datetime, only: Segment | None) -> Fraction | None:
+    """What the window has come to at an instant, of one combination or (None) of all that the pricing takes."""
+    catalog, thing = usage.catalog, window.pricing.thing
+    if thing.kind == "COMPOUND":
+        return compound_quantity(catalog, catalog.compound(thing.id), usage.events, window.start, end)
+    aggregation = catalog.aggregation(thing.id)
+    if aggregation.method != "WEIGHTED_SUM":
+        events = [event for event in belonging(usage, window, end) if only in (None, combination(aggregation, event))]
+        return measured(aggregation, events, window.start, end)
+    changes = [each for each in levels(usage, window, end) if only in (None, combination(aggregation, each[0]))]
+    if not changes:
+        return aggregation.default
+    integral = sum((value_of(event, aggregation.field) * microseconds(a, b) for event, a, b in changes), ZERO)
+    return integral / microseconds(window.start, end)
+
+
+def units_until(usage: Usage, window: Window, end: datetime, only: Segment | None) -> Fraction | None:
+    """R1.6; R1.4: with charge_zero null counts as 0, but not for the combinations of a wildcard."""
+    quantity = quantity_until(usage, window, end, only)
+    if quantity is None:
+        return ZERO if window.pricing.charge_zero and only is None else None
+    catalog, thing = usage.catalog, window.pricing.thing
+    counted = catalog.compound(thing.id) if thing.kind == "COMPOUND" else catalog.aggregation(thing.id)
+    return units_of(quantity, counted.per_unit, counted.rounding)
+
+
+def charge(window: Window, units: Fraction | None) -> Fraction:
+    """F of the units; nothing for null (R2.3)."""
+    pricing = window.pricing
+    if units is None:
+        return ZERO
+    return price(pricing.bands, units, cumulative=pricing.cumulative, charge_zero=pricing.charge_zero)
+
+
+def unpriced(usage: Usage, attachment: str, start: datetime, end: datetime) -> list[Unpriced]:
+    """R3.5: usage of whatever the plan or its template has ever priced, and that no pricing takes."""
+    catalog, plan = usage.catalog, usage.plan
+    things = {pricing.thing for pricing in pricings_of(catalog, plan)}
+    things |= {thing for owner, thing in catalog.ever_priced if owner in owners(catalog, plan)}
+    found = []
+    for thing in sorted(things):
+        own = [pricing for pricing in pricings_of(catalog, plan) if pricing.thing == thing]
+        for gap_start, gap_end in pieces(own, start, end):
+            for segment, quantity in untaken(usage, thing, gap_start, gap_end):
+                found.append(Unpriced(attachment, thing, segment, gap_start, gap_end, quantity))
+    return found
+
+
+def untaken(usage: Usage, thing: Thing, start: datetime, end: datetime) -> list[tuple[Segment, Fraction]]:
+    """The quantities of [start, end), in which no pricing begins or ends, that no pricing takes."""
+    catalog, events = usage.catalog, between(usage.events, start, end)
+    rivals = all_in_force(catalog, usage.plan, thing, start)
+    if thing.kind == "COMPOUND":
+        compound = catalog.compound(thing.id)
+        operands = [each for each in catalog.aggregations if each.id in TOKEN.findall(compound.formula)]
+        is_used = any(counting(operand, events) for operand in operands)
+        quantity = compound_quantity(catalog, compound, events, start, end) if is_used and not rivals else None
+        return [((), quantity)] if quantity is not None else []
+    if thing.kind == "COUNTER":
+        return []
+    aggregation = catalog.aggregation(thing.id)
+    counted = counting(aggregation, events)
+    found = []
+    for values in sorted({combination(aggregation, event) for event in counted}):
+        if not belongs_to(rivals, values):
+            own = [event for event in counted if combination(aggregation, event) == values]
+            quantity = measured(aggregation, own, start, end)
+            assert quantity is not None
+            found.append((values, divide(quantity, Fraction(1))))
+    return found
