@@ -20,6 +20,11 @@ def divide(numerator: Fraction, denominator: Fraction) -> Fraction:
     return round(value * shift) / shift  # Python rounds fractions half to even
 
 
+def carried(ratio: Fraction) -> Fraction:
+    """R1.7: a MEAN is a division; what ends after some digits is not, and stays exact."""
+    return ratio if 10**999 % ratio.denominator == 0 else divide(ratio, Fraction(1))
+
+
 def round_to_integer(value: Fraction, how: str) -> Fraction:
     """Round by the names of R1.6 and of the settings' rounding mode."""
     sign = -1 if value < 0 else 1
@@ -36,9 +41,9 @@ def round_to_integer(value: Fraction, how: str) -> Fraction:
 
 
 def units_of(quantity: Fraction, per_unit: Fraction, rounding: str) -> Fraction:
-    """R1.6: the rounding is decided on the exact ratio; without one it is a division like any other."""
+    """R1.6: the rounding is decided on the exact ratio; without one it is a division like any other, unless by 1."""
     if rounding == "NONE":
-        return divide(quantity, per_unit)
+        return carried(quantity) if per_unit == 1 else divide(quantity, per_unit)
     return round_to_integer(quantity / per_unit, rounding)
 
 

@@ -32,6 +32,10 @@ class Part:
     asked: Stretch
 
     @property
+    def zone(self) -> str:
+        return self.catalog.settings.zone
+
+    @property
     def currency(self) -> str:
         return self.catalog.template(self.attachment.plan).currency
 
@@ -43,8 +47,8 @@ class Part:
 
     def prorated(self, amount: Fraction, *stretches: Stretch) -> Fraction:
         """R4.4: days of the part / days of the period."""
-        part = sum(days(*stretch, self.catalog.settings.zone) for stretch in stretches)
-        return divide(amount * part, days(*self.period, self.catalog.settings.zone))
+        part = sum(days(*stretch, self.zone) for stretch in stretches)
+        return divide(amount * part, days(*self.period, self.zone))
 
     def rounded(self, amount: Fraction) -> Fraction:
         return money(amount, self.currency, self.catalog.settings.rounding)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from tests.naive import formula
 from tests.naive.account import Event
 from tests.naive.catalog import Aggregation, Catalog, Compound, Meter
-from tests.naive.exact import ZERO, divide
+from tests.naive.exact import ZERO, carried
 
 Value = Fraction | str | None
 
@@ -102,11 +102,12 @@ def compound_quantity(
     catalog: Catalog, compound: Compound, events: Sequence[Event], start: datetime, end: datetime
 ) -> Fraction | None:
     """R2.5: operands enter raw, with their filter and default; a null one makes it null unless null_as_zero."""
-    values = {}
+    values: dict[str, Fraction | None] = {}
     for operand in catalog.aggregations:
         if operand.id in formula.TOKEN.findall(compound.formula):
             result = measured(operand, counting(operand, events), start, end)
-            if result is not None and operand.method in ("MEAN", "WEIGHTED_SUM"):
-                result = divide(result, Fraction(1))  # R1.7: a formula sees the division carried out
-            values[operand.id] = ZERO if result is None and compound.null_as_zero else result
+            if result is None:
+                values[operand.id] = ZERO if compound.null_as_zero else None
+            else:
+                values[operand.id] = carried(result)
     return formula.evaluate(compound.formula, values)

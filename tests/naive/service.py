@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
 
 from tests.naive.account import Account, Attachment, LineItem
 from tests.naive.catalog import Catalog, Pricing
-from tests.naive.exact import ZERO, divide
+from tests.naive.exact import ZERO, carried, divide
 from tests.naive.grid import days, local_date, start_of_day
 from tests.naive.part import Part, Stretch, overlap, segment_shown
 from tests.naive.plan import Window, grid_of, terms_of
@@ -28,12 +28,16 @@ def usage_items(part: Part) -> list[LineItem]:
             if units is None:  # R2.3: no line item
                 continue
             # Nothing has been charged before the window begins, whatever zero or a default would cost.
-            before = None if asked[0] == window.start else units_until(usage, window, asked[0], only)
+            is_first = asked[0] == window.start
+            before = None if is_first else units_until(usage, window, asked[0], only)
             now, then = charge(window, units), charge(window, before)
             item = part.item("USAGE", asked, now - then, part.rounded(now) - part.rounded(then))
             quantity = quantity_until(usage, window, asked[1], only)
+            quantity = None if quantity is None else carried(quantity)
             item = priced_by(item, window.pricing, segment_shown(window.pricing, only))
-            found.append(replace(item, quantity=quantity, units=units, units_before=before))
+            found.append(
+                replace(item, quantity=quantity, units=units, units_before=None if is_first else before or ZERO)
+            )
     return found
 
 
@@ -45,13 +49,15 @@ def priced_by(item: LineItem, pricing: Pricing, segment: tuple[str, ...] = ()) -
 
 
 def counter_items(part: Part) -> list[LineItem]:
-    """R8.2, R8.3: the running total of each window, and the changes inside it."""
+    """R8.2, R8.3: the running total of each window, or one for the whole part, and the changes inside each window."""
     found = []
-    windows = part.windows(["COUNTER"])
-    for index, window in enumerate(windows):
-        is_first = index == 0 or windows[index - 1].pricing.thing != window.pricing.thing
-        found += running_total(part, window, is_first=is_first)
-        found += adjustments(part, window)
+    first: dict[str, Window] = {}  # of each counter
+    for window in part.windows(["COUNTER"]):
+        opening = first.setdefault(window.pricing.thing.id, window)
+        has_total = opening.pricing.counter.prorate_total or window == opening
+        if has_total:
+            found += running_total(part, window, is_prorated=opening.pricing.counter.prorate_total)
+        found += adjustments(part, window, has_total=has_total)
     return found
 
 
@@ -61,40 +67,54 @@ def level_on(account: Account, counter: str, day: date) -> Fraction:
     return max(known, key=lambda each: each.date).level if known else ZERO
 
 
-def running_total(part: Part, window: Window, *, is_first: bool) -> list[LineItem]:
+def running_total(part: Part, window: Window, *, is_prorated: bool) -> list[LineItem]:
     """R8.2: F of the level at the window's start, an adjustment on that day included."""
-    pricing, zone = window.pricing, part.catalog.settings.zone
-    level = level_on(part.account, pricing.thing.id, local_date(window.start, zone))
-    whole = charge(window, level)
-    asked = overlap((window.start, window.end), part.asked)
-    if asked and pricing.counter.prorate_total:
-        item = part.item("COUNTER_RUNNING_TOTAL", asked, part.prorated(whole, asked))
-    elif asked and is_first and asked[0] == window.start:  # once for each attachment and period
-        item = part.item("COUNTER_RUNNING_TOTAL", asked, whole)
-    else:
+    pricing = window.pricing
+    level = level_on(part.account, pricing.thing.id, local_date(window.start, part.zone))
+    if level == 0 and not pricing.charge_zero:
         return []
-    return [replace(priced_by(item, pricing), units=level)]
+    asked = overlap((window.start, window.end), part.asked)
+    if not is_prorated:  # whole, once for each attachment and period, at the instant at which its first window begins
+        asked = (window.start, part.stretch[1]) if asked and asked[0] == window.start else None
+    return counter_item(part, window, ("COUNTER_RUNNING_TOTAL", asked, is_prorated), (level, None))
 
 
-def adjustments(part: Part, window: Window) -> list[LineItem]:
-    """R8.3: in date order, each against the level before it, for the days left in its window, its own included."""
-    pricing, zone = window.pricing, part.catalog.settings.zone
-    first, last = local_date(window.start, zone), local_date(window.end, zone)
-    own = [each for each in part.account.adjustments if each.counter == pricing.thing.id and first < each.date < last]
-    level = level_on(part.account, pricing.thing.id, first)
+def adjustments(part: Part, window: Window, *, has_total: bool) -> list[LineItem]:
+    """R8.3: in date order, each against the level before it, for the days left in its window, its own included.
+
+    One on the window's first day is in the window's running total, if it has one.
+    """
+    counter, terms = window.pricing.thing.id, window.pricing.counter
+    first, last = local_date(window.start, part.zone), local_date(window.end, part.zone)
     found = []
-    for each in sorted(own, key=lambda each: each.date):
-        change = charge(window, each.level) - charge(window, level)
+    for each in sorted(part.account.adjustments, key=lambda each: each.date):
+        is_later = first < each.date < last or (each.date == first < last and not has_total)
+        level = level_on(part.account, counter, each.date - timedelta(days=1))
+        if each.counter != counter or not is_later or each.level == level:
+            continue
         kind = "COUNTER_ADJUSTMENT_DEBIT" if each.level > level else "COUNTER_ADJUSTMENT_CREDIT"
-        is_prorated = pricing.counter.prorate_debit if each.level > level else pricing.counter.prorate_credit
-        begins = start_of_day(each.date, zone)
-        asked = overlap((begins, window.end), part.asked)
-        if each.level != level and asked and (is_prorated or asked[0] == begins):
-            exact = part.prorated(change, asked) if is_prorated else change
-            item = priced_by(part.item(kind, asked, exact), pricing)
-            found.append(replace(item, units=each.level, units_before=level))
-        level = each.level
+        is_prorated = terms.prorate_debit if each.level > level else terms.prorate_credit
+        left = (max(start_of_day(each.date, part.zone), window.start), window.end)
+        asked = overlap(left, part.asked)
+        if not is_prorated:  # whole, at the instant from which it holds
+            asked = left if asked and asked[0] == left[0] else None
+        found += counter_item(part, window, (kind, asked, is_prorated), (each.level, level))
     return found
+
+
+def counter_item(
+    part: Part,
+    window: Window,
+    what: tuple[str, Stretch | None, bool],
+    levels: tuple[Fraction, Fraction | None],
+) -> list[LineItem]:
+    """The price of a level, or of its change, for some days of the period; none without a day."""
+    kind, stretch, is_prorated = what
+    exact = charge(window, levels[0]) - charge(window, levels[1])
+    if stretch is None or (is_prorated and days(*stretch, part.zone) == 0):
+        return []
+    item = priced_by(part.item(kind, stretch, part.prorated(exact, stretch) if is_prorated else exact), window.pricing)
+    return [replace(item, units=levels[0], units_before=levels[1])]
 
 
 # --- Standing charges -------------------------------------------------------------------------------------------------
@@ -104,7 +124,7 @@ def standing_items(catalog: Catalog, account: Account, attachment: Attachment, a
     """R6.1: an amount for every m periods from the one of the attachment's start on, first at an offset; by days."""
     terms, zone = terms_of(catalog, attachment.plan), catalog.settings.zone
     inside = overlap((attachment.start, attachment.end), asked)
-    if terms.standing is None or not inside:
+    if not terms.standing or not inside:
         return []
     assert terms.standing_interval is not None
     assert terms.standing_offset is not None
@@ -114,7 +134,7 @@ def standing_items(catalog: Catalog, account: Account, attachment: Attachment, a
     while grid.start(first) < inside[1]:
         group = (grid.start(first), grid.start(first + terms.standing_interval))
         stretch = overlap(group, inside)
-        if stretch:
+        if stretch and days(*stretch, zone):
             exact = divide(terms.standing * days(*stretch, zone), days(*group, zone))
             part = Part(catalog, account, attachment, (), group, stretch, asked)
             found.append(part.item("STANDING_CHARGE", stretch, exact))
@@ -137,7 +157,7 @@ def spend_items(part: Part, items: Sequence[LineItem]) -> list[LineItem]:
             covered = [stretch for each in windows if (stretch := overlap((each.start, each.end), part.asked))]
             charged = sum((item.amount for item in items if item.pricing == pricing.id), ZERO)
             compared = compare(part, (pricing.minimum, pricing.maximum), covered, charged)
-            found += [priced_by(item, pricing) for item in compared]
+            found += [priced_by(item, pricing, pricing.segment) for item in compared]
     terms, stay = terms_of(part.catalog, part.attachment.plan), overlap(part.stretch, part.asked)
     assert stay
     charged = sum((item.amount for item in [*items, *found] if not is_credit(part.catalog, item)), ZERO)
@@ -147,16 +167,19 @@ def spend_items(part: Part, items: Sequence[LineItem]) -> list[LineItem]:
 def compare(
     part: Part, spends: tuple[Fraction | None, Fraction | None], covered: Sequence[Stretch], charged: Fraction
 ) -> list[LineItem]:
-    """The line item that brings a charge up to the prorated minimum, or down to the prorated maximum."""
+    """The line item that brings a charge up to the prorated minimum, or down to the prorated maximum.
+
+    Where not a single day is covered, there is neither.
+    """
     minimum, maximum = (None if spend is None else part.prorated(spend, *covered) for spend in spends)
-    stretch = (covered[0][0], covered[-1][1]) if covered else part.asked
+    if not any(days(*stretch, part.zone) for stretch in covered):
+        return []
+    stretch = (covered[0][0], covered[-1][1])
     found = []
-    if covered and minimum is not None and charged < part.rounded(minimum):
-        difference = part.rounded(minimum) - charged
-        found.append(part.item("MINIMUM_SPEND", stretch, difference))
-    if covered and maximum is not None and charged > part.rounded(maximum):
-        difference = part.rounded(maximum) - charged
-        found.append(part.item("MAXIMUM_SPEND", stretch, difference))
+    if minimum is not None and charged < part.rounded(minimum):
+        found.append(part.item("MINIMUM_SPEND", stretch, minimum - charged, part.rounded(minimum) - charged))
+    if maximum is not None and charged > part.rounded(maximum):
+        found.append(part.item("MAXIMUM_SPEND", stretch, maximum - charged, part.rounded(maximum) - charged))
     return found
 
 
@@ -180,6 +203,5 @@ def with_credits(catalog: Catalog, items: Sequence[LineItem]) -> list[LineItem]:
                 before = [each for each in before if each.product == item.product]
             net = max(ZERO, sum((each.amount for each in before), ZERO))
             amount = -item.amount if item.amount < 0 else -min(item.amount, net)
-            exact = -item.exact if amount == -item.amount else amount
-            bill.append(replace(item, kind="USAGE_CREDIT", exact=exact, amount=amount))
+            bill.append(replace(item, kind="USAGE_CREDIT", exact=-item.exact, amount=amount))
     return bill

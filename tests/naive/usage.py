@@ -8,7 +8,7 @@ from fractions import Fraction
 from tests.naive.account import Event, Unpriced
 from tests.naive.bands import price
 from tests.naive.catalog import Catalog, Thing
-from tests.naive.exact import ZERO, divide, units_of
+from tests.naive.exact import ZERO, carried, units_of
 from tests.naive.formula import TOKEN
 from tests.naive.plan import Segment, Window, all_in_force, belongs_to, owners, pieces, pricings_of
 from tests.naive.quantity import (
@@ -18,6 +18,7 @@ from tests.naive.quantity import (
     counting,
     measured,
     microseconds,
+    quantity,
     value_of,
 )
 
@@ -70,29 +71,31 @@ def combinations(usage: Usage, window: Window, end: datetime) -> Sequence[Segmen
 
 
 def quantity_until(usage: Usage, window: Window, end: datetime, only: Segment | None) -> Fraction | None:
-    """What the window has come to at an instant, of one combination or (None) of all that the pricing takes."""
+    """What the window has come to at an instant, of one combination or (None) of all that the pricing takes.
+
+    A combination of which nothing has come yet has no quantity, not the default: there is no end of those (R2.3).
+    """
     catalog, thing = usage.catalog, window.pricing.thing
     if thing.kind == "COMPOUND":
         return compound_quantity(catalog, catalog.compound(thing.id), usage.events, window.start, end)
     aggregation = catalog.aggregation(thing.id)
-    if aggregation.method != "WEIGHTED_SUM":
-        events = [event for event in belonging(usage, window, end) if only in (None, combination(aggregation, event))]
-        return measured(aggregation, events, window.start, end)
-    changes = [each for each in levels(usage, window, end) if only in (None, combination(aggregation, each[0]))]
-    if not changes:
-        return aggregation.default
-    integral = sum((value_of(event, aggregation.field) * microseconds(a, b) for event, a, b in changes), ZERO)
-    return integral / microseconds(window.start, end)
+    default = aggregation.default if only is None else None
+    if aggregation.method == "WEIGHTED_SUM":
+        changes = [each for each in levels(usage, window, end) if only in (None, combination(aggregation, each[0]))]
+        integral = sum((value_of(event, aggregation.field) * microseconds(a, b) for event, a, b in changes), ZERO)
+        return integral / microseconds(window.start, end) if changes else default
+    events = [event for event in belonging(usage, window, end) if only in (None, combination(aggregation, event))]
+    return quantity(aggregation, events) if events else default
 
 
 def units_until(usage: Usage, window: Window, end: datetime, only: Segment | None) -> Fraction | None:
     """R1.6; R1.4: with charge_zero null counts as 0, but not for the combinations of a wildcard."""
-    quantity = quantity_until(usage, window, end, only)
-    if quantity is None:
+    result = quantity_until(usage, window, end, only)
+    if result is None:
         return ZERO if window.pricing.charge_zero and only is None else None
     catalog, thing = usage.catalog, window.pricing.thing
     counted = catalog.compound(thing.id) if thing.kind == "COMPOUND" else catalog.aggregation(thing.id)
-    return units_of(quantity, counted.per_unit, counted.rounding)
+    return units_of(result, counted.per_unit, counted.rounding)
 
 
 def charge(window: Window, units: Fraction | None) -> Fraction:
@@ -103,39 +106,59 @@ def charge(window: Window, units: Fraction | None) -> Fraction:
     return price(pricing.bands, units, cumulative=pricing.cumulative, charge_zero=pricing.charge_zero)
 
 
+# --- Usage that no pricing takes --------------------------------------------------------------------------------------
+
+
 def unpriced(usage: Usage, attachment: str, start: datetime, end: datetime) -> list[Unpriced]:
     """R3.5: usage of whatever the plan or its template has ever priced, and that no pricing takes."""
-    catalog, plan = usage.catalog, usage.plan
-    things = {pricing.thing for pricing in pricings_of(catalog, plan)}
-    things |= {thing for owner, thing in catalog.ever_priced if owner in owners(catalog, plan)}
+    catalog = usage.catalog
+    things = {pricing.thing for pricing in pricings_of(catalog, usage.plan)}
+    things |= {thing for owner, thing in catalog.ever_priced if owner in owners(catalog, usage.plan)}
     found = []
     for thing in sorted(things):
-        own = [pricing for pricing in pricings_of(catalog, plan) if pricing.thing == thing]
-        for gap_start, gap_end in pieces(own, start, end):
-            for segment, quantity in untaken(usage, thing, gap_start, gap_end):
-                found.append(Unpriced(attachment, thing, segment, gap_start, gap_end, quantity))
+        for values, events in used(usage, thing, start, end):
+            for gap in gaps(usage, thing, values, (start, end)):
+                result = quantity_of(usage, thing, between(events, *gap), gap)
+                if result is not None:
+                    found.append(Unpriced(attachment, thing, values, *gap, carried(result)))
     return found
 
 
-def untaken(usage: Usage, thing: Thing, start: datetime, end: datetime) -> list[tuple[Segment, Fraction]]:
-    """The quantities of [start, end), in which no pricing begins or ends, that no pricing takes."""
+def used(usage: Usage, thing: Thing, start: datetime, end: datetime) -> list[tuple[Segment, list[Event]]]:
+    """The events that count for a thing, by the combination of their segment fields."""
     catalog, events = usage.catalog, between(usage.events, start, end)
-    rivals = all_in_force(catalog, usage.plan, thing, start)
-    if thing.kind == "COMPOUND":
-        compound = catalog.compound(thing.id)
-        operands = [each for each in catalog.aggregations if each.id in TOKEN.findall(compound.formula)]
-        is_used = any(counting(operand, events) for operand in operands)
-        quantity = compound_quantity(catalog, compound, events, start, end) if is_used and not rivals else None
-        return [((), quantity)] if quantity is not None else []
     if thing.kind == "COUNTER":
         return []
+    if thing.kind == "COMPOUND":
+        names = TOKEN.findall(catalog.compound(thing.id).formula)
+        operands = [each for each in catalog.aggregations if each.id in names]
+        return [((), [event for event in events if any(counting(each, [event]) for each in operands)])]
     aggregation = catalog.aggregation(thing.id)
-    counted = counting(aggregation, events)
-    found = []
-    for values in sorted({combination(aggregation, event) for event in counted}):
-        if not belongs_to(rivals, values):
-            own = [event for event in counted if combination(aggregation, event) == values]
-            quantity = measured(aggregation, own, start, end)
-            assert quantity is not None
-            found.append((values, divide(quantity, Fraction(1))))
+    found: dict[Segment, list[Event]] = {}
+    for event in counting(aggregation, events):
+        found.setdefault(combination(aggregation, event), []).append(event)
+    return sorted(found.items())
+
+
+def gaps(
+    usage: Usage, thing: Thing, values: Segment, stretch: tuple[datetime, datetime]
+) -> list[tuple[datetime, datetime]]:
+    """The longest stretches in which no pricing takes this combination."""
+    found: list[tuple[datetime, datetime]] = []
+    for start, end in pieces(pricings_of(usage.catalog, usage.plan), *stretch):
+        if not belongs_to(all_in_force(usage.catalog, usage.plan, thing, start), values):
+            if found and found[-1][1] == start:
+                start = found.pop()[0]  # noqa: PLW2901
+            found.append((start, end))
     return found
+
+
+def quantity_of(
+    usage: Usage, thing: Thing, events: Sequence[Event], stretch: tuple[datetime, datetime]
+) -> Fraction | None:
+    """The quantity of these events, if there are any."""
+    if not events:
+        return None
+    if thing.kind == "COMPOUND":
+        return compound_quantity(usage.catalog, usage.catalog.compound(thing.id), events, *stretch)
+    return measured(usage.catalog.aggregation(thing.id), events, *stretch)

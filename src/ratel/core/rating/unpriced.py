@@ -1,42 +1,44 @@
 """Usage that nobody pays for: no pricing takes it, or no attachment covers it (R3.5). Nothing is silently free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from ratel.core.bill import UnattachedUsage, UnpricedUsage
 from ratel.core.period import Period
 from ratel.core.quantity import Values
-from ratel.core.rating.draft import Draft, Partials, Taken, ThingUsage, merged, quantity_of_thing, segment_of
+from ratel.core.rating.draft import Draft, Partials, Taken, merged, quantity_of_thing, segment_of
 from ratel.core.rating.scope import Scope
+from ratel.core.window import Slice, ThingPart
 
 
 def unpriced_usages(draft: Draft) -> Iterator[UnpricedUsage]:
     """Yield, by attachment, thing, bill period and combination, each stretch in which usage is not priced."""
     for thing_usage in draft.thing_usages:
-        for _, found in groupby(sorted(thing_usage.unpriced, key=_values), key=_values):
-            for stretch in _stretches(found):
-                yield from _unpriced(thing_usage, stretch)
+        thing_part = thing_usage.thing_part
+        for values, found in groupby(sorted(thing_usage.unpriced, key=_values), key=_values):
+            taken = tuple(found)
+            for stretch in _stretches(thing_part, values):
+                inside = [each for each in taken if each.slice in stretch]
+                yield from _unpriced(thing_part, values, stretch, inside)
 
 
 def _values(taken: Taken) -> Values:
     return taken.values
 
 
-def _stretches(taken: Iterator[Taken]) -> Iterator[list[Taken]]:
-    """Yield the neighbouring slices of one combination together; they come by time."""
-    stretch: list[Taken] = []
-    for each in taken:
-        if stretch and stretch[-1].slice.period.end != each.slice.period.start:
-            yield stretch
-            stretch = []
-        stretch.append(each)
-    if stretch:
-        yield stretch
+def _stretches(thing_part: ThingPart, values: Values) -> Iterator[Sequence[Slice]]:
+    """Yield the neighbouring slices that are asked for and in which no pricing takes the combination."""
+    for is_free, slices in groupby(
+        thing_part.slices, key=lambda piece: piece.is_asked and piece.in_force.taking(values) is None
+    ):
+        if is_free:
+            yield tuple(slices)
 
 
-def _unpriced(thing_usage: ThingUsage, stretch: list[Taken]) -> Iterator[UnpricedUsage]:
-    thing_part = thing_usage.thing_part
-    sources = merged(thing_part.thing, stretch)
+def _unpriced(
+    thing_part: ThingPart, values: Values, stretch: Sequence[Slice], taken: Iterable[Taken]
+) -> Iterator[UnpricedUsage]:
+    sources = merged(thing_part.thing, taken)
     if not any(partial.value_count for partial in sources):
         return  # a default, or a formula without usage, is no usage
     quantity = quantity_of_thing(thing_part.thing, sources, has_default=False)
@@ -44,8 +46,8 @@ def _unpriced(thing_usage: ThingUsage, stretch: list[Taken]) -> Iterator[Unprice
         yield UnpricedUsage(
             attachment_id=thing_part.part.service.attachment.id,
             priced=thing_part.thing.priced,
-            segment=segment_of(thing_part, stretch[0].values),
-            period=Period(stretch[0].slice.period.start, stretch[-1].slice.period.end),
+            segment=segment_of(thing_part, values),
+            period=Period(stretch[0].period.start, stretch[-1].period.end),
             quantity=quantity.value,
         )
 

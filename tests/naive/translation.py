@@ -1,0 +1,199 @@
+"""The same facts in the core's own nouns: the only file here that knows the core, and it computes nothing."""
+
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from ratel.core import account as core_account
+from ratel.core import band, counter, meter, plan, plan_catalog, pricing
+from ratel.core.money import Rounding, RoundingMode
+from ratel.core.period import Frequency, Period
+from tests.naive.account import Account, Attachment
+from tests.naive.catalog import (
+    FOREVER,
+    Aggregation,
+    Catalog,
+    Compound,
+    Meter,
+    Plan,
+    Pricing,
+    Settings,
+    Template,
+    Terms,
+    Thing,
+)
+
+
+def decimal(value: Fraction) -> Decimal:
+    """The same number; it must end after some digits."""
+    numerator, denominator, digits = value.numerator, value.denominator, 0
+    while denominator % 10 == 0:
+        denominator, digits = denominator // 10, digits + 1
+    while denominator != 1:
+        factor = 5 if denominator % 2 == 0 else 2
+        assert denominator % 2 == 0 or denominator % 5 == 0, f"{value} has no end"
+        numerator, denominator, digits = numerator * factor, denominator * factor // 10, digits + 1
+    sign = 1 if numerator < 0 else 0
+    return Decimal((sign, tuple(map(int, str(abs(numerator)))), -digits))
+
+
+def decimal_or_none(value: Fraction | None) -> Decimal | None:
+    return None if value is None else decimal(value)
+
+
+def plain(value: Decimal | None) -> Fraction | None:
+    """The core's number as a fraction."""
+    return None if value is None else Fraction(value)
+
+
+def period(start: datetime, end: datetime) -> Period:
+    return Period(start, None if end == FOREVER else end)
+
+
+# --- Catalog ----------------------------------------------------------------------------------------------------------
+
+
+def core_catalog(catalog: Catalog) -> plan_catalog.PlanCatalog:
+    aggregations = {each.id: core_aggregation(each) for each in catalog.aggregations}
+    counters = {each.thing.id for each in catalog.pricings if each.thing.kind == "COUNTER"}
+    ever = [*catalog.ever_priced, *((each.owner, each.thing) for each in catalog.pricings)]
+    return plan_catalog.PlanCatalog(
+        core_settings(catalog.settings),
+        {each.id: core_plan(each) for each in catalog.plans},
+        {each.id: core_template(each) for each in catalog.templates},
+        tuple(core_pricing(catalog, each) for each in catalog.pricings),
+        frozenset((core_owner(owner), core_thing(thing)) for owner, thing in ever if thing.kind != "COUNTER"),
+        aggregations,
+        {each.id: core_compound(catalog, each) for each in catalog.compounds},
+        {each: counter.Counter(each, "product", each) for each in counters},
+        {each.id: core_meter(each) for each in catalog.meters},
+    )
+
+
+def core_settings(settings: Settings) -> plan.Settings:
+    return plan.Settings(
+        time_zone=settings.zone,
+        standing_charge_in_advance=settings.standing_in_advance,
+        minimum_spend_in_advance=settings.minimum_in_advance,
+        day_epoch=settings.epochs.get("DAILY"),
+        week_epoch=settings.epochs.get("WEEKLY"),
+        month_epoch=settings.epochs.get("MONTHLY"),
+        year_epoch=settings.epochs.get("ANNUALLY"),
+        rounding_mode=RoundingMode(settings.rounding),
+    )
+
+
+def core_meter(given: Meter) -> meter.Meter:
+    declared = [(each.name, meter.FieldKind(each.kind), "", each.formula) for each in given.fields]
+    return meter.Meter(given.id, given.product, given.id, meter.read_fields(declared))
+
+
+def core_aggregation(given: Aggregation) -> meter.Aggregation:
+    return meter.Aggregation(
+        given.id,
+        given.meter,
+        given.id,
+        meter.Method(given.method),
+        given.field,
+        decimal_or_none(given.default),
+        decimal(given.per_unit),
+        Rounding(given.rounding),
+        filter=meter.Filter(*given.filter) if given.filter else None,
+        segment_fields=given.segment_fields,
+    )
+
+
+def core_compound(catalog: Catalog, given: Compound) -> meter.CompoundAggregation:
+    formula = meter.read_formula(given.formula)
+    operand = next(each for each in catalog.aggregations if each.id in formula.names)
+    return meter.CompoundAggregation(
+        given.id,
+        catalog.meter(operand.meter).product,
+        given.id,
+        formula,
+        decimal(given.per_unit),
+        Rounding(given.rounding),
+        null_as_zero=given.null_as_zero,
+    )
+
+
+def core_terms(terms: Terms) -> plan.Terms:
+    return plan.Terms(
+        standing_charge=decimal_or_none(terms.standing),
+        standing_charge_in_advance=terms.standing_in_advance,
+        standing_charge_interval=terms.standing_interval,
+        standing_charge_offset=terms.standing_offset,
+        minimum_spend=decimal_or_none(terms.minimum),
+        minimum_spend_in_advance=terms.minimum_in_advance,
+        maximum_spend=decimal_or_none(terms.maximum),
+    )
+
+
+def core_template(given: Template) -> plan.PlanTemplate:
+    frequency = Frequency(given.frequency)
+    terms = core_terms(given.terms)
+    return plan.PlanTemplate(given.id, given.product, given.id, given.currency, frequency, given.interval, terms)
+
+
+def core_plan(given: Plan) -> plan.Plan:
+    return plan.Plan(given.id, given.template, given.id, terms=core_terms(given.terms))
+
+
+def core_thing(thing: Thing) -> pricing.PricedThing:
+    return pricing.PricedThing(pricing.PricedKind(thing.kind), thing.id)
+
+
+def core_owner(owner: tuple[str, str]) -> pricing.Owner:
+    return pricing.Owner(pricing.OwnerKind(owner[0]), owner[1])
+
+
+def core_pricing(catalog: Catalog, given: Pricing) -> pricing.Pricing:
+    fields = catalog.aggregation(given.thing.id).segment_fields if given.thing.kind == "AGGREGATION" else ()
+    terms = given.counter
+    return pricing.Pricing(
+        given.id,
+        core_owner(given.owner),
+        core_thing(given.thing),
+        period(given.start, given.end),
+        core_bands(given),
+        given.segment,
+        fields,
+        given.pool,
+        pricing.SpendLimits(
+            minimum=decimal_or_none(given.minimum),
+            minimum_in_advance=given.minimum_in_advance,
+            maximum=decimal_or_none(given.maximum),
+        ),
+        apply_as=pricing.ApplyAs(given.apply_as),
+        counter_terms=pricing.CounterTerms(
+            terms.in_advance, terms.prorate_total, terms.prorate_debit, terms.prorate_credit
+        ),
+    )
+
+
+def core_bands(given: Pricing) -> band.Bands:
+    bands = (
+        band.Band(decimal(each.lower), decimal(each.unit), decimal(each.fixed), decimal_or_none(each.block))
+        for each in given.bands
+    )
+    return band.Bands(given.cumulative, tuple(bands), charge_zero=given.charge_zero)
+
+
+# --- Account ----------------------------------------------------------------------------------------------------------
+
+
+def core_account_of(given: Account) -> core_account.Account:
+    return core_account.Account(given.id, given.id, given.epoch)
+
+
+def core_attachment(owner: Account, given: Attachment) -> core_account.Attachment:
+    return core_account.Attachment(given.id, owner.id, given.plan, period(given.start, given.end), given.epoch)
+
+
+def core_adjustments(given: Account) -> tuple[counter.Adjustment, ...]:
+    return tuple(counter.Adjustment(each.counter, each.date, decimal(each.level)) for each in given.adjustments)
+
+
+def event_values(values: dict[str, Fraction | str]) -> dict[str, str]:
+    """What an event carries, as it is sent."""
+    return {name: value if isinstance(value, str) else format(decimal(value), "f") for name, value in values.items()}
