@@ -9,7 +9,7 @@ from ratel.core.account import Attachment
 from ratel.core.period import Period
 from ratel.core.plan import Plan
 from ratel.core.pricing import ApplyAs, PricedKind, PricedThing, Pricing
-from tests.naive import Calendar, Event, Item, Naive, Values, cents, price, units_of
+from tests.naive_windows import Calendar, Event, Item, Naive, Values, cents, price, units_of
 from tests.story import Story
 
 CHARGES = ("USAGE", "COUNTER_RUNNING_TOTAL", "COUNTER_ADJUSTMENT_DEBIT", "COUNTER_ADJUSTMENT_CREDIT")
