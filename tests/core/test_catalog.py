@@ -205,7 +205,7 @@ def test_a_value_that_is_set_wins() -> None:
     )
     own = Terms(standing_charge=Decimal(0), standing_charge_offset=2, maximum_spend_description="Cap")
     found = effective_terms(Plan("p", "t", "Gold", terms=own), given, settings)
-    assert (found.standing_charge, found.minimum_spend, found.maximum_spend) == (0, None, None)
+    assert (found.standing_charge, found.minimum_spend, found.maximum_spend) == (Decimal(0), None, None)
     assert (found.standing_charge_in_advance, found.minimum_spend_in_advance) == (True, False)
     assert (found.standing_charge_interval, found.standing_charge_offset) == (3, 2)
     assert found.standing_charge_description == "Standing charge"

@@ -1,12 +1,15 @@
 """A small catalog as messages, each changed where a test needs it, and what a call that fails says."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import asyncpg
 import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ratel.account.v1 import account_service_pb2 as accounts
@@ -30,6 +33,10 @@ T = TypeVar("T")
 STRING, MEASURE, DERIVED = meter_pb2.FIELD_KIND_STRING, meter_pb2.FIELD_KIND_MEASURE, meter_pb2.FIELD_KIND_DERIVED
 
 
+def _made(kind: Callable[..., T], usual: Mapping[str, Any], changed: Mapping[str, Any]) -> T:
+    return kind(**{**usual, **changed})
+
+
 def time(text: str) -> Timestamp:
     """Return an instant of UTC, such as 2024-07-01 or 2024-07-01T12:00."""
     message = Timestamp()
@@ -38,7 +45,7 @@ def time(text: str) -> Timestamp:
 
 
 def product(**changed: Any) -> Product:
-    return Product(**{"id": "cloud", "name": "Cloud"} | changed)
+    return _made(Product, {"id": "cloud", "name": "Cloud"}, changed)
 
 
 def meter(**changed: Any) -> Meter:
@@ -48,36 +55,44 @@ def meter(**changed: Any) -> Meter:
         MeterField(name="tier", kind=STRING),
         MeterField(name="mb", kind=DERIVED, formula="gb * 1024"),
     ]
-    return Meter(**{"id": "storage", "product_id": "cloud", "name": "Storage", "fields": fields} | changed)
+    return _made(Meter, {"id": "storage", "product_id": "cloud", "name": "Storage", "fields": fields}, changed)
 
 
 def aggregation(**changed: Any) -> Aggregation:
-    usual = {
+    usual: dict[str, Any] = {
         "id": "gb",
         "meter_id": "storage",
         "name": "Storage",
         "method": aggregation_pb2.AGGREGATION_METHOD_SUM,
         "field": "gb",
     }
-    return Aggregation(**usual | changed)
+    return _made(Aggregation, usual, changed)
 
 
 def compound(**changed: Any) -> CompoundAggregation:
-    return CompoundAggregation(**{"id": "twice", "product_id": "cloud", "name": "Twice", "formula": "gb * 2"} | changed)
+    return _made(
+        CompoundAggregation, {"id": "twice", "product_id": "cloud", "name": "Twice", "formula": "gb * 2"}, changed
+    )
 
 
 def counter(**changed: Any) -> Counter:
-    return Counter(**{"id": "seats", "product_id": "cloud", "name": "Seats", "unit": "seat"} | changed)
+    return _made(Counter, {"id": "seats", "product_id": "cloud", "name": "Seats", "unit": "seat"}, changed)
 
 
 def template(**changed: Any) -> PlanTemplate:
     monthly = plan_template_pb2.BILL_FREQUENCY_MONTHLY
-    usual = {"id": "basic", "product_id": "cloud", "name": "Basic", "currency": "USD", "bill_frequency": monthly}
-    return PlanTemplate(**usual | changed)
+    usual: dict[str, Any] = {
+        "id": "basic",
+        "product_id": "cloud",
+        "name": "Basic",
+        "currency": "USD",
+        "bill_frequency": monthly,
+    }
+    return _made(PlanTemplate, usual, changed)
 
 
 def plan(**changed: Any) -> Plan:
-    return Plan(**{"id": "gold", "plan_template_id": "basic", "name": "Gold"} | changed)
+    return _made(Plan, {"id": "gold", "plan_template_id": "basic", "name": "Gold"}, changed)
 
 
 def pricing(**changed: Any) -> Pricing:
@@ -86,8 +101,13 @@ def pricing(**changed: Any) -> Pricing:
         changed["plan_id"] = "gold"
     if not {"aggregation_id", "compound_aggregation_id", "counter_id"} & changed.keys():
         changed["aggregation_id"] = "gb"
-    usual = {"id": "p", "start_time": time("2024-01-01"), "cumulative": True, "bands": [band("0", "0.5")]}
-    return Pricing(**usual | changed)
+    usual: dict[str, Any] = {
+        "id": "p",
+        "start_time": time("2024-01-01"),
+        "cumulative": True,
+        "bands": [band("0", "0.5")],
+    }
+    return _made(Pricing, usual, changed)
 
 
 def band(lower_limit: str, unit_price: str = "", **changed: str) -> Band:
@@ -95,17 +115,41 @@ def band(lower_limit: str, unit_price: str = "", **changed: str) -> Band:
 
 
 def account(**changed: Any) -> Account:
-    return Account(**{"id": "acme", "name": "Acme"} | changed)
+    return _made(Account, {"id": "acme", "name": "Acme"}, changed)
 
 
 def attachment(**changed: Any) -> Attachment:
-    usual = {"id": "acme-gold", "account_id": "acme", "plan_id": "gold", "start_time": time("2024-01-01")}
-    return Attachment(**usual | changed)
+    usual: dict[str, Any] = {
+        "id": "acme-gold",
+        "account_id": "acme",
+        "plan_id": "gold",
+        "start_time": time("2024-01-01"),
+    }
+    return _made(Attachment, usual, changed)
 
 
 def adjustment(**changed: Any) -> CounterAdjustment:
-    usual = {"account_id": "acme", "counter_id": "seats", "date": "2024-07-01", "level": "15"}
-    return CounterAdjustment(**usual | changed)
+    usual: dict[str, Any] = {"account_id": "acme", "counter_id": "seats", "date": "2024-07-01", "level": "15"}
+    return _made(CounterAdjustment, usual, changed)
+
+
+# Whoever names something goes before it.
+TABLES = """
+    counter_adjustments attachments priced_things pricings plans plan_templates compound_aggregations aggregations
+    used_meters rollups meters counters products accounts
+"""
+EMPTY = ";".join(f"DELETE FROM {table}" for table in TABLES.split())
+DEFAULT_SETTINGS = """
+    UPDATE settings SET time_zone = 'UTC', default_currency = 'USD', month_epoch = NULL, rounding_mode = 'HALF_UP'
+"""
+
+
+async def create_anew(server: Served) -> None:
+    """Create the example, and nothing else, in a database that others used before: quicker than a new one."""
+    connection = await asyncpg.connect(server.database_url)
+    await connection.execute(f"{EMPTY};{DEFAULT_SETTINGS}")
+    await connection.close()
+    await create_example(server)
 
 
 async def create_example(server: Served) -> None:
@@ -120,6 +164,32 @@ async def create_example(server: Served) -> None:
     await stub.CreatePlanTemplate(catalog.CreatePlanTemplateRequest(plan_template=template()))
     await stub.CreatePlan(catalog.CreatePlanRequest(plan=plan()))
     await server.accounts.CreateAccount(accounts.CreateAccountRequest(account=account()))
+
+
+FIELDS = {
+    "CompoundAggregation": "compound_aggregation",
+    "PlanTemplate": "plan_template",
+}
+
+
+def field_of(noun: str) -> str:
+    """Return the field of requests and answers that holds a noun."""
+    return FIELDS.get(noun, noun.lower())
+
+
+async def call(server: Served, method: str, **fields: Any) -> Any:
+    """Call a method of the catalog."""
+    request = getattr(catalog, f"{method}Request")(**fields)
+    return await getattr(server.catalog, method)(request)
+
+
+async def create(server: Served, noun: str, message: Message) -> Any:
+    return await call(server, f"Create{noun}", **{field_of(noun): message})
+
+
+async def update(server: Served, noun: str, message: Message, *paths: str) -> Any:
+    mask = FieldMask(paths=paths) if paths else None
+    return await call(server, f"Update{noun}", **{field_of(noun): message}, update_mask=mask)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Accounts over the wire: attachments, replacements and counter adjustments."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,16 +11,14 @@ from ratel.account.v1.account_pb2 import Account
 from ratel.account.v1.attachment_pb2 import Attachment
 from ratel.account.v1.counter_adjustment_pb2 import CounterAdjustment
 from ratel.catalog.v1 import catalog_service_pb2 as catalog
-from tests.conftest import Served, served
+from tests.conftest import Served
 from tests.server import example
-from tests.server.example import Failure, failure, time
+from tests.server.example import Failure, create_anew, failure, time
 
 
-@pytest.fixture
-async def server(fresh_database_url: str) -> AsyncIterator[Served]:
-    async with served(fresh_database_url) as running:
-        await example.create_example(running)
-        yield running
+@pytest.fixture(autouse=True)
+async def anew(server: Served) -> None:
+    await create_anew(server)
 
 
 async def attach(server: Served, **changed: Any) -> Attachment:
@@ -63,7 +60,9 @@ async def test_an_account_is_created_once_read_and_changed(server: Served) -> No
     other = stub.CreateAccount(pb.CreateAccountRequest(account=example.account(name="Other")))
     expected = Failure("ALREADY_EXISTS", "ALREADY_EXISTS", {"resource": "account", "id": "acme"}, set())
     assert await failure(other) == expected
-    request = pb.UpdateAccountRequest(account=Account(id="acme", epoch="2024-02-29"), update_mask={"paths": ["epoch"]})
+    request = pb.UpdateAccountRequest(
+        account=Account(id="acme", epoch="2024-02-29"), update_mask=FieldMask(paths=["epoch"])
+    )
     changed = (await stub.UpdateAccount(request)).account
     assert (changed.name, changed.epoch) == ("Acme", "2024-02-29")
     stale = pb.UpdateAccountRequest(account=created)

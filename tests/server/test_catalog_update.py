@@ -1,6 +1,5 @@
 """Updates of the catalog: masks, what never changes, and what must still fit afterwards."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -13,16 +12,14 @@ from ratel.catalog.v1.meter_pb2 import Meter, MeterField
 from ratel.catalog.v1.plan_pb2 import Plan
 from ratel.catalog.v1.plan_template_pb2 import PlanTemplate, PlanTerms
 from ratel.catalog.v1.settings_pb2 import ROUNDING_MODE_HALF_EVEN, Settings
-from tests.conftest import Served, served
+from tests.conftest import Served
 from tests.server import example
-from tests.server.example import Failure, failure
+from tests.server.example import Failure, create_anew, failure
 
 
-@pytest.fixture
-async def server(fresh_database_url: str) -> AsyncIterator[Served]:
-    async with served(fresh_database_url) as running:
-        await example.create_example(running)
-        yield running
+@pytest.fixture(autouse=True)
+async def anew(server: Served) -> None:
+    await create_anew(server)
 
 
 async def update_plan(server: Served, plan: Plan, *paths: str) -> Plan:

@@ -1,7 +1,6 @@
 """Pricings over the wire: schedules, segments, names of shapes, what a change means for plans and bill periods."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -26,16 +25,14 @@ from ratel.catalog.v1.pricing_pb2 import (
     CounterTerms,
     Pricing,
 )
-from tests.conftest import Served, served
+from tests.conftest import Served
 from tests.server import example
-from tests.server.example import Failure, band, failure, time
+from tests.server.example import Failure, band, create_anew, failure, time
 
 
-@pytest.fixture
-async def server(fresh_database_url: str) -> AsyncIterator[Served]:
-    async with served(fresh_database_url) as running:
-        await example.create_example(running)
-        yield running
+@pytest.fixture(autouse=True)
+async def anew(server: Served) -> None:
+    await create_anew(server)
 
 
 async def create(server: Served, **changed: Any) -> pb.CreatePricingResponse:
