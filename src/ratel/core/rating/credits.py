@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from ratel.core.bill import LineItem, LineItemKind, UsageWorkings
-from ratel.core.money import ZERO
+from ratel.core.money import ZERO, check_amount
 from ratel.core.pricing import ApplyAs
 from ratel.core.rating.counters import counter_in_window
 from ratel.core.rating.draft import Draft
@@ -50,7 +50,7 @@ def _credit(charge: LineItem, cap: Decimal) -> LineItem:
     return replace(
         charge,
         kind=LineItemKind.USAGE_CREDIT,
-        amount=-min(charge.amount, cap),
+        amount=check_amount(-min(charge.amount, cap), charge.currency),
         exact_amount=-charge.exact_amount,
         workings=workings,
     )

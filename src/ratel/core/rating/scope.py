@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime
 from itertools import pairwise
-from typing import Final
 
 from ratel.core.account import Account, Attachment
 from ratel.core.compiled import CompiledPlan
@@ -15,8 +14,6 @@ from ratel.core.meter import Meter, counting_rollup
 from ratel.core.money import exact
 from ratel.core.period import Period
 from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, service_of, thing_part
-
-_LONGEST: Final = timedelta(days=RATING_YEARS_MAX * 365 + 3)  # three leap days at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +70,18 @@ def check_asked(asked: Period) -> None:
     Raises:
         PeriodInvalid: it has no end, or is longer than `RATING_YEARS_MAX` years, at ``end_time``.
     """
-    if asked.end is None or asked.end - asked.start > _LONGEST:
+    if asked.end is None or asked.end > _years_later(asked.start):
         raise PeriodInvalid(f"must be at most {RATING_YEARS_MAX} years after the start", "end_time")
+
+
+def _years_later(start: datetime) -> datetime:
+    year = start.year + RATING_YEARS_MAX
+    if year > MAXYEAR:
+        return datetime.max.replace(tzinfo=start.tzinfo)
+    try:
+        return start.replace(year=year)
+    except ValueError:  # February 29 of a year that has none
+        return start.replace(year=year, month=3, day=1)
 
 
 @exact
