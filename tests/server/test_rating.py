@@ -10,7 +10,9 @@ import pytest
 from google.rpc.status_pb2 import Status
 
 from ratel.account.v1 import account_service_pb2 as accounts
+from ratel.catalog.v1.aggregation_pb2 import AGGREGATION_METHOD_COUNT as METHOD_COUNT
 from ratel.catalog.v1.aggregation_pb2 import ROUNDING_UP
+from ratel.catalog.v1.catalog_service_pb2 import CreateAggregationRequest, CreatePricingRequest, DeletePricingRequest
 from ratel.catalog.v1.pricing_pb2 import (
     PRICING_TYPE_PACKAGE,
     PRICING_TYPE_STAIRSTEP,
@@ -231,6 +233,40 @@ async def test_too_many_windows_are_refused(server: Served) -> None:
     await teller.tell()
     found = await failure(teller.rate())
     assert (found.code, found.violations) == ("INVALID_ARGUMENT", {("end_time", "WINDOW_COUNT")})
+
+
+CALLS = """
+    aggregation calls SUM size
+    price calls 0:1 id=calls
+    use 2024-07-10 size=4
+    rate 2024-07-01 2024-08-01
+"""
+
+
+async def test_usage_of_what_was_priced_once_is_never_free(server: Served) -> None:
+    """R3.5: a deleted pricing is remembered."""
+    teller = Teller(server, read_story(CALLS), "deleted_")
+    await teller.tell()
+    assert [item.amount for item in (await teller.rate()).line_items] == ["4.00"]
+    await server.catalog.DeletePricing(DeletePricingRequest(id="deleted_calls"))
+    rating = await teller.rate()
+    assert not rating.line_items
+    assert [(each.aggregation_id, each.quantity) for each in rating.unpriced_usages] == [("deleted_calls", "4")]
+
+
+async def test_an_aggregation_counts_the_usage_that_was_there_before_it(server: Served) -> None:
+    """Whether its rollup is still being built or not, and the answer says which."""
+    teller = Teller(server, read_story(CALLS), "later_")
+    await teller.tell()
+    later = example.aggregation(
+        id="later_count", meter_id="later_meter", name="Count", method=METHOD_COUNT, field="size"
+    )
+    await server.catalog.CreateAggregation(CreateAggregationRequest(aggregation=later))
+    pricing = example.pricing(id="later_count", plan_id="later_plan", aggregation_id="later_count")
+    await server.catalog.CreatePricing(CreatePricingRequest(pricing=pricing))
+    rating = await teller.rate()
+    assert [item.amount for item in rating.line_items] == ["4.00", "0.50"]
+    assert set(rating.aggregation_ids_from_events) <= {"later_count"}
 
 
 # --- Many accounts ----------------------------------------------------------------------------------------------------
