@@ -4,8 +4,8 @@ The only place that catches everything. What is not an error of ours is a fault 
 the code, and the caller learns no more than that and the request's id.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
+from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -42,20 +42,32 @@ MESSAGE_LENGTH_MAX = 500
 log = structlog.get_logger()
 
 
-@asynccontextmanager
-async def answering_errors(context: Context, request_id: str) -> AsyncIterator[None]:
-    """Answer what the block raises with the status that says it."""
-    try:
-        yield
-    except grpc.aio.AbortError:
-        raise
-    except RatelError as error:
+class AnsweringErrors:
+    """A context that ends a call with the status which says what its block raises."""
+
+    __slots__ = ("_context", "_request_id")
+
+    def __init__(self, context: Context, request_id: str) -> None:
+        self._context = context
+        self._request_id = request_id
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Cancellation is no Exception, and passes; so does the end of a call that was answered already.
+        if isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
+            await self._context.abort_with_status(to_status(self._status_of(error)))
+
+    def _status_of(self, error: Exception) -> Status:
+        if not isinstance(error, RatelError):
+            log.error("failed", exc_info=error)
+            return _internal_status(self._request_id)
         if isinstance(error, errors.Unavailable) and not isinstance(error, errors.Draining):
             log.warning("unavailable", reason=error.reason, exc_info=error.__cause__)
-        await context.abort_with_status(to_status(status_of(error, request_id)))
-    except Exception as error:
-        log.error("failed", exc_info=error)
-        await context.abort_with_status(to_status(_internal_status(request_id)))
+        return status_of(error, self._request_id)
 
 
 def status_of(error: RatelError, request_id: str = "") -> Status:

@@ -4,7 +4,6 @@ Health, reflection and channelz pass untouched: they must answer when everything
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,8 +13,8 @@ from google.protobuf.message import DecodeError, Message
 from uuid_utils import uuid7
 
 from ratel.core.errors import FieldInvalid
-from ratel.server.admission import Admission
-from ratel.server.errors import Context, answering_errors
+from ratel.server.admission import Admission, Place
+from ratel.server.errors import AnsweringErrors, Context
 from ratel.server.metrics import CallMetrics, MethodMetrics
 from ratel.server.request import check_request
 
@@ -46,18 +45,7 @@ class Around:
 
     path: str
     metrics: MethodMetrics
-    admission: Admission
-    is_stream: bool
-
-    @asynccontextmanager
-    async def call(self, context: Context) -> AsyncIterator[None]:
-        """Surround one call."""
-        request_id = _request_id_of(context)
-        structlog.contextvars.bind_contextvars(request_id=request_id, method=self.path)
-        with self.metrics.observing(context):
-            async with answering_errors(context, request_id):
-                with self.admission.admitted(is_stream=self.is_stream):
-                    yield
+    place: Place
 
     def read(self, request: Message | Malformed) -> Message:
         """Count a message that was received, and refuse one that could not be read."""
@@ -107,7 +95,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def _wrap(self, path: str, handler: Handler) -> Handler:
         kind, attribute, make_handler, wrap = SHAPES[handler.request_streaming, handler.response_streaming]
         metrics = self._metrics.of_method(path, kind)
-        around = Around(path, metrics, self._admission, handler.request_streaming)
+        around = Around(path, metrics, self._admission.place(is_stream=handler.request_streaming))
         read = around.read_all if handler.request_streaming else around.check
         answer = wrap(around, read, getattr(handler, attribute))
         wrapped: Handler = make_handler(answer, _reader(handler.request_deserializer), handler.response_serializer)
@@ -116,8 +104,10 @@ class Interceptor(grpc.aio.ServerInterceptor):
 
 def _one(around: Around, read: Callable[[Any], Any], method: Method) -> Method:
     async def answer(request: Any, context: Context) -> Any:
-        async with around.call(context):
-            response = await method(read(request), context)
+        with around.metrics.observing(context):
+            async with AnsweringErrors(context, _name_call(around, context)):
+                with around.place:
+                    response = await method(read(request), context)
             around.metrics.sent.inc()
             return response
 
@@ -126,10 +116,12 @@ def _one(around: Around, read: Callable[[Any], Any], method: Method) -> Method:
 
 def _many(around: Around, read: Callable[[Any], Any], method: Method) -> Method:
     async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
-        async with around.call(context):
-            async for response in method(read(request), context):
-                yield response
-                around.metrics.sent.inc()
+        with around.metrics.observing(context):
+            async with AnsweringErrors(context, _name_call(around, context)):
+                with around.place:
+                    async for response in method(read(request), context):
+                        yield response
+                        around.metrics.sent.inc()
 
     return answer
 
@@ -152,9 +144,15 @@ def _reader(deserialize: Any) -> Callable[[bytes], Any]:
     return read
 
 
-def _request_id_of(context: Context) -> str:
-    """Return what the caller or its proxy calls the request, or a new name."""
-    for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID and isinstance(value, str) and 0 < len(value) <= REQUEST_ID_LENGTH_MAX:
-            return value
-    return str(uuid7())
+def _name_call(around: Around, context: Context) -> str:
+    """Return what the caller or its proxy calls the request, or a new name, and put it on whatever is logged."""
+    request_id = next(
+        (
+            value
+            for key, value in context.invocation_metadata() or ()
+            if key == REQUEST_ID and isinstance(value, str) and 0 < len(value) <= REQUEST_ID_LENGTH_MAX
+        ),
+        "",
+    ) or str(uuid7())
+    structlog.contextvars.bind_contextvars(request_id=request_id, method=around.path)
+    return request_id
