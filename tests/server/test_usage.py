@@ -31,7 +31,7 @@ async def example(server: Served) -> None:
 
 
 def event(event_id: str = "", **changed: Any) -> UsageEvent:
-    usual = {
+    usual: dict[str, Any] = {
         "account_id": "acme",
         "meter_id": "storage",
         "event_id": event_id or str(uuid7()),
@@ -93,7 +93,7 @@ async def test_a_missing_time_is_a_verdict(server: Served) -> None:
 
 
 async def test_the_first_mistake_is_told_in_a_fixed_order(server: Served) -> None:
-    everything = {"account_id": "nobody", "meter_id": "nothing", "event_time": time("2100-01-01")}
+    everything: dict[str, Any] = {"account_id": "nobody", "meter_id": "nothing", "event_time": time("2100-01-01")}
     reasons = []
     for fixed in ([], ["account_id"], ["account_id", "meter_id"], list(everything)):
         wrong = {name: value for name, value in everything.items() if name not in fixed}
@@ -141,6 +141,14 @@ async def test_what_is_created_counts_at_once(server: Served) -> None:
     await server.catalog.CreateMeter(catalog_service_pb2.CreateMeterRequest(meter=meter(id="late")))
     response = await submit(server, *new)
     assert [each.reason for each in response.verdicts] == ["", "FIELD_UNKNOWN"]
+
+
+async def test_all_who_use_a_new_meter_at_once_know_it(server: Served) -> None:
+    for number in range(5):
+        new = f"new-{number}"
+        await server.catalog.CreateMeter(catalog_service_pb2.CreateMeterRequest(meter=meter(id=new)))
+        answers = await asyncio.gather(*(submit(server, event(meter_id=new)) for _ in range(20)))
+        assert [answer.accepted_count for answer in answers] == [1] * 20
 
 
 async def test_a_message_that_is_wrong_itself_is_refused(server: Served) -> None:
@@ -298,8 +306,14 @@ async def test_events_are_listed_page_by_page(server: Served) -> None:
         for number, values in enumerate([{"gb": "1.50", "region": "ü"}, {}, {"gb": "-0"}, {"tier": "x"}, {"gb": "1"}])
     ]
     await submit(server, *sent)
-    asked = {"account_id": "lister", "start_time": time("2024-07-01"), "end_time": time("2024-07-03"), "page_size": 2}
-    listed, token = [], ""
+    asked: dict[str, Any] = {
+        "account_id": "lister",
+        "start_time": time("2024-07-01"),
+        "end_time": time("2024-07-03"),
+        "page_size": 2,
+    }
+    listed: list[UsageEvent] = []
+    token = ""
     while True:
         request = usage_service_pb2.ListUsageEventsRequest(**asked, page_token=token)
         response = await server.usage.ListUsageEvents(request)
@@ -325,7 +339,7 @@ async def test_events_are_listed_page_by_page(server: Served) -> None:
     ],
 )
 async def test_what_a_list_refuses(server: Served, changed: dict[str, Any], code: str, reason: str) -> None:
-    asked = {"account_id": "acme", "start_time": time("2024-07-01"), "end_time": time("2024-07-03")}
+    asked: dict[str, Any] = {"account_id": "acme", "start_time": time("2024-07-01"), "end_time": time("2024-07-03")}
     failed = await failure(server.usage.ListUsageEvents(usage_service_pb2.ListUsageEventsRequest(**asked | changed)))
     assert (failed.code, failed.reason) == (code, reason)
 
@@ -389,7 +403,7 @@ async def test_quantities_by_aggregation_segment_and_stretch(server: Served) -> 
     ],
 )
 async def test_what_a_query_refuses(server: Served, changed: dict[str, Any], code: str, reason: str) -> None:
-    asked = {
+    asked: dict[str, Any] = {
         "account_id": "acme",
         "aggregation_ids": ["gb"],
         "start_time": time("2024-07-01"),

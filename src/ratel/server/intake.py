@@ -30,20 +30,21 @@ class Intake:
         self._accounts: dict[str, int] = {}
         self.definitions = Definitions(-1, {}, ())
 
-    async def refresh(self, connection: Connection) -> bool:
-        """Read the definitions if the catalog has changed, and tell whether it has."""
-        before = self.definitions
-        self.definitions = await read_definitions(connection, before)
-        return self.definitions is not before
+    async def refresh(self, connection: Connection) -> None:
+        """Read the definitions if the catalog has changed."""
+        read = await read_definitions(connection, self.definitions)
+        if read.revision >= self.definitions.revision:  # others may have read meanwhile
+            self.definitions = read
 
     async def check(self, submission: Submission) -> Checked:
         """Tell what can be stored; whatever is refused was asked of the database a moment ago."""
         await self._learn_accounts(submission.account_ids)
+        definitions = self.definitions
         checked = self._check(submission)
         if len(checked.rejections) > len(submission.rejections):
             async with self._database.connection() as connection:
-                has_changed = await self.refresh(connection)
-            if has_changed:
+                await self.refresh(connection)
+            if self.definitions is not definitions:
                 checked = self._check(submission)
         return checked
 
