@@ -18,6 +18,13 @@ WRONG: list[tuple[str, str, Message, set[tuple[str, str]]]] = [
     ("too long", "Product", example.product(name="x" * 201), {("product.name", "STRING_MAX_LEN")}),
     ("id too long", "Product", example.product(id="x" * 129), {("product.id", "STRING_PATTERN")}),
     ("id with a blank", "Product", example.product(id="a b"), {("product.id", "STRING_PATTERN")}),
+    ("a zero character", "Product", example.product(name="a\0b"), {("product.name", "TEXT_INVALID")}),
+    (
+        "zero characters inside",
+        "Aggregation",
+        example.aggregation(filter=aggregation_pb2.Filter(field="region", values=["a", "\0"]), unit="\0"),
+        {("aggregation.filter.values[1]", "TEXT_INVALID"), ("aggregation.unit", "TEXT_INVALID")},
+    ),
     (
         "field twice",
         "Meter",
@@ -152,6 +159,12 @@ WRONG += [
     wrong_pricing("end at the start", {("end_time", "PERIOD_INVALID")}, end_time=time("2024-01-01")),
     wrong_pricing("no start", {("start_time", "REQUIRED")}, start_time=None),
     wrong_pricing("a segment of nothing", {("segment", "SEGMENT_FIELDS")}, segment={"region": "eu"}),
+    wrong_pricing(
+        "a zero character in a segment",
+        {('segment["region"]', "TEXT_INVALID")},
+        aggregation_id="by_region",
+        segment={"region": "\0"},
+    ),
     wrong_pricing("no segment", {("segment", "SEGMENT_FIELDS")}, aggregation_id="by_region"),
     wrong_pricing(
         "another segment", {("segment", "SEGMENT_FIELDS")}, aggregation_id="by_region", segment={"tier": "eu"}

@@ -188,6 +188,15 @@ async def test_a_cut_period_is_told(server: Served) -> None:
     }
 
 
+async def test_the_ends_of_the_calendar_are_no_bill_periods(server: Served) -> None:
+    await attach(server, "acme", start_time=time("0001-01-01"))
+    answer = await create(server, start_time=time("0001-01-01T12:00"), end_time=time("9999-12-31T12:00"))
+    assert [cut.cut_time for cut in answer.period_cuts] == [time("0001-01-01T12:00")]
+    whole = {"start_time": time("0001-01-01"), "end_time": time("9999-12-31T23:59:59.999999")}
+    created = (await create(server, id="whole", counter_id="seats", **whole)).pricing
+    assert {name: getattr(created, name) for name in whole} == whole
+
+
 async def test_period_cuts_are_told_up_to_a_limit_and_counted_beyond(server: Served) -> None:
     connection = await asyncpg.connect(server.database_url)
     await connection.execute(

@@ -6,6 +6,7 @@ What a pricing can be by itself is checked when it is made; whether it fits its 
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from ratel.core.band import Bands
 from ratel.core.errors import Mistakes
@@ -124,7 +125,10 @@ class Pricing:
         mistakes.check()
 
 
-PRICED_FIELDS = {
+OWNER_FIELDS: Final = {OwnerKind.PLAN: "plan_id", OwnerKind.TEMPLATE: "plan_template_id"}
+"""The field of a pricing that names an owner of each kind."""
+
+PRICED_FIELDS: Final = {
     PricedKind.AGGREGATION: "aggregation_id",
     PricedKind.COMPOUND: "compound_aggregation_id",
     PricedKind.COUNTER: "counter_id",

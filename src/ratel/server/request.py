@@ -1,6 +1,7 @@
 """All that is wrong with a request by itself: the contract's rules of shape and the core's rules, told at once."""
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -79,7 +80,7 @@ def check_whole(message: Message, read: Callable[[Any], object]) -> None:
         Invalid: with all mistakes.
     """
     shape = _violations(check_message, message)
-    wrong = [*shape, *_outside(shape, _violations(read, message))]
+    wrong = [*shape, *_outside(shape, _violations(read, message)), *_text_violations(message)]
     if wrong:
         raise Invalid(wrong)
 
@@ -88,7 +89,28 @@ def _domain_violations(request: Message) -> Iterable[Violation]:
     for field, value in request.ListFields():
         read = _READERS.get(type(value))
         if read is not None:
-            yield from (violation.under(field.name) for violation in _violations(read, value))
+            found = [*_violations(read, value), *_text_violations(value)]
+            yield from (violation.under(field.name) for violation in found)
+
+
+def _text_violations(message: Message) -> Iterator[Violation]:
+    """Yield the texts that Postgres cannot store: those that hold a zero character."""
+    for path, part in _parts(message):
+        if isinstance(part, Message):
+            yield from (violation.under(path) for violation in _text_violations(part))
+        elif isinstance(part, str) and "\0" in part:
+            yield Violation(path, "TEXT_INVALID", "must not hold the character U+0000")
+
+
+def _parts(message: Message) -> Iterator[tuple[str, object]]:
+    """Yield what is set in a message, with its path; the elements of lists and maps one by one."""
+    for field, value in message.ListFields():
+        if isinstance(value, Mapping):
+            yield from ((f"{field.name}[{json.dumps(key)}]", part) for key, part in value.items())
+        elif field.is_repeated:
+            yield from ((f"{field.name}[{index}]", part) for index, part in enumerate(value))
+        else:
+            yield field.name, value
 
 
 def _violations(check: Callable[[Any], object], message: Message) -> tuple[Violation, ...]:

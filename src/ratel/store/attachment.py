@@ -1,14 +1,16 @@
 """Attachments of accounts to plans."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from ratel.core.account import Attachment
-from ratel.core.errors import ResourceNotFound
-from ratel.core.period import Grid, Period, local_date
+from ratel.core.errors import PeriodInvalid, ResourceNotFound
+from ratel.core.period import Grid, local_date
 from ratel.core.plan import Plan, PlanTemplate, Settings, bill_grid
 from ratel.core.schedule import PeriodCut
+from ratel.store.period import period_from_row
 from ratel.store.plan import plan_from_row
 from ratel.store.pool import Connection
 from ratel.store.resource import Resource, Row
@@ -71,8 +73,7 @@ def _to_row(attachment: Attachment) -> tuple[object, ...]:
 
 def attachment_from_row(row: Row) -> Attachment:
     """Return the attachment of a row, which has its account's id beside."""
-    period = Period(row["start_time"], row["end_time"])
-    return Attachment(row["id"], row["account_id"], row["plan_id"], period, row["epoch"])
+    return Attachment(row["id"], row["account_id"], row["plan_id"], period_from_row(row), row["epoch"])
 
 
 ATTACHMENTS = Resource("attachment", INSERT, SELECT, PAGE, UPDATE, DELETE, _to_row, _to_changes, attachment_from_row)
@@ -116,7 +117,10 @@ async def periods_cut_at(
     """
     default = calendar.default_epoch()
     epochs = [row["epoch"] for row in await connection.fetch(SELECT_EPOCHS_AT, plan_ids, time, default)]
-    periods = {epoch: calendar.grid(epoch).period_at(time) for epoch in epochs}
+    periods = {}
+    for epoch in epochs:
+        with suppress(PeriodInvalid):  # a bill period that reaches out of the calendar is no bill's
+            periods[epoch] = calendar.grid(epoch).period_at(time)
     cut = [epoch for epoch, period in periods.items() if period.start != time]
     # One row at the least: the first brings the count of all.
     rows = await connection.fetch(SELECT_CUT_AT, plan_ids, time, default, cut, max(1, count_max))

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from ratel.core.band import Band, Bands
 from ratel.core.errors import ResourceNotFound
-from ratel.core.period import Period
 from ratel.core.pricing import (
+    OWNER_FIELDS,
+    PRICED_FIELDS,
     ApplyAs,
     CounterTerms,
     Owner,
@@ -19,6 +20,7 @@ from ratel.core.pricing import (
     SpendLimits,
 )
 from ratel.core.segment import segment_key
+from ratel.store.period import period_from_row
 from ratel.store.pool import Connection
 from ratel.store.resource import Resource, Row, Stored, create, stored_from_row
 
@@ -84,12 +86,6 @@ SELECT_PRICED = {
     PricedKind.COMPOUND: ("compound_aggregation", SELECT_COMPOUND),
     PricedKind.COUNTER: ("counter", SELECT_COUNTER),
 }
-OWNER_COLUMNS = {OwnerKind.PLAN: "plan_id", OwnerKind.TEMPLATE: "plan_template_id"}
-PRICED_COLUMNS = {
-    PricedKind.AGGREGATION: "aggregation_id",
-    PricedKind.COMPOUND: "compound_aggregation_id",
-    PricedKind.COUNTER: "counter_id",
-}
 
 
 def _to_changes(pricing: Pricing) -> tuple[object, ...]:
@@ -122,8 +118,8 @@ def _to_changes(pricing: Pricing) -> tuple[object, ...]:
 def _to_row(pricing: Pricing) -> tuple[object, ...]:
     return (
         *_to_changes(pricing),
-        *(pricing.owner.id if pricing.owner.kind is kind else None for kind in OWNER_COLUMNS),
-        *(pricing.priced.id if pricing.priced.kind is kind else None for kind in PRICED_COLUMNS),
+        *(pricing.owner.id if pricing.owner.kind is kind else None for kind in OWNER_FIELDS),
+        *(pricing.priced.id if pricing.priced.kind is kind else None for kind in PRICED_FIELDS),
         list(pricing.segment),
         UUID(bytes=segment_key(pricing.segment)),
     )
@@ -135,7 +131,7 @@ def pricing_from_row(row: Row) -> Pricing:
         id=row["id"],
         owner=owner_from_row(row),
         priced=priced_from_row(row),
-        period=Period(row["start_time"], row["end_time"]),
+        period=period_from_row(row),
         bands=_bands_from_row(row),
         segment=tuple(row["segment"]),
         segment_fields=tuple(row["segment_fields"]),
@@ -162,12 +158,12 @@ def _bands_from_row(row: Row) -> Bands:
 
 def owner_from_row(row: Row) -> Owner:
     """Return the plan or template that a row names."""
-    return next(Owner(kind, row[name]) for kind, name in OWNER_COLUMNS.items() if row[name] is not None)
+    return next(Owner(kind, row[name]) for kind, name in OWNER_FIELDS.items() if row[name] is not None)
 
 
 def priced_from_row(row: Row) -> PricedThing:
     """Return the thing that a row prices."""
-    columns = ((kind, name) for kind, name in PRICED_COLUMNS.items() if row.get(name) is not None)
+    columns = ((kind, name) for kind, name in PRICED_FIELDS.items() if row.get(name) is not None)
     return next(PricedThing(kind, row[name]) for kind, name in columns)
 
 

@@ -7,6 +7,7 @@ from ratel.core.band import pricing_type
 from ratel.core.errors import FieldRequired, Mistakes
 from ratel.core.money import decimal_from_text
 from ratel.core.pricing import (
+    OWNER_FIELDS,
     PRICED_FIELDS,
     ApplyAs,
     CounterTerms,
@@ -27,8 +28,6 @@ from ratel.server.convert.value import (
 )
 
 APPLY_AS = EnumPair(ApplyAs, pricing_pb2.ApplyAs.Name, pricing_pb2.ApplyAs.Value, "APPLY_AS_")
-
-OWNER_FIELDS: Final = {OwnerKind.PLAN: "plan_id", OwnerKind.TEMPLATE: "plan_template_id"}
 
 
 def pricing_from_proto(message: pricing_pb2.Pricing) -> Pricing:
