@@ -12,7 +12,7 @@ from bench.ingest import measure_ingest
 from bench.latency import measure_latency
 from bench.quoting import measure_quotes
 from bench.rates import measure_growth, measure_rates
-from bench.report import RESULTS, print_table, write_results
+from bench.report import README, RESULTS, table_of, write_results
 from bench.stack import running_stack
 
 SECTIONS = (measure_ingest, measure_latency, measure_rates, measure_quotes, measure_growth)
@@ -44,10 +44,10 @@ def main() -> None:
     gc.set_threshold(100_000, 50, 50)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures = runner.run(measure(QUICK if options.quick else FULL, set(options.names)))
-    print_table(figures)
+    print(table_of(figures))
     if not options.quick and not options.names:
         write_results(figures)
-        print(f"\nwritten to {RESULTS}")
+        print(f"written to {RESULTS} and {README}")
 
 
 if __name__ == "__main__":

@@ -10,19 +10,20 @@ from statistics import median
 
 from bench.figure import Figure
 
-RESULTS = Path(__file__).parent / "results" / "latest.json"
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results" / "latest.json"
+README = FOLDER / "README.md"
+MARK = "<!-- figures -->\n"
 HEADER = ("name", "ratio", "spread", "median", "limit", "unit", "against")
 
 
-def print_table(figures: Sequence[Figure]) -> None:
-    """Print the figures as a Markdown table."""
+def table_of(figures: Sequence[Figure]) -> str:
+    """Return the figures as a Markdown table, below the machine that they were measured on."""
     rows = [HEADER, *(_cells(figure) for figure in figures)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    print(f"{describe_machine()}\n\n" + "\n".join(lines))
+    return f"{describe_machine()}\n\n" + "\n".join(lines) + "\n"
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
@@ -35,7 +36,7 @@ def _short(value: float) -> str:
 
 
 def write_results(figures: Sequence[Figure]) -> None:
-    """Write the figures as data."""
+    """Write the figures as data, and their table into the README between its marks."""
     results = [
         {
             "name": figure.name,
@@ -47,7 +48,10 @@ def write_results(figures: Sequence[Figure]) -> None:
         }
         for figure in figures
     ]
+    RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    before, _, after = README.read_text().split(MARK)
+    README.write_text(MARK.join((before, f"\n{table_of(figures)}\n", after)))
 
 
 def describe_machine() -> str:
