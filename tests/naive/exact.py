@@ -1,5 +1,6 @@
 """Numbers of the naive engine: plain fractions, rounded only where a rule says so (R1.6, R1.7)."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
@@ -8,9 +9,9 @@ DIGITS_OF_CURRENCY = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "KWD": 3}
 
 
 def divide(numerator: Fraction, denominator: Fraction) -> Fraction:
-    """R1.7: a division is carried to exactly 50 significant digits, half even."""
+    """R1.7: a division is carried to exactly 50 significant digits, half even; one by 1 is none."""
     value = numerator / denominator
-    if value == 0:
+    if value == 0 or denominator == 1:
         return value
     shift = Fraction(1)
     while abs(value) * shift < 10**49:
@@ -20,9 +21,22 @@ def divide(numerator: Fraction, denominator: Fraction) -> Fraction:
     return round(value * shift) / shift  # Python rounds fractions half to even
 
 
-def carried(ratio: Fraction) -> Fraction:
-    """R1.7: a MEAN is a division; what ends after some digits is not, and stays exact."""
-    return ratio if 10**999 % ratio.denominator == 0 else divide(ratio, Fraction(1))
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity before any division: that of a MEAN is a sum and a count."""
+
+    numerator: Fraction
+    denominator: Fraction = Fraction(1)
+
+    @property
+    def shown(self) -> Fraction:
+        return divide(self.numerator, self.denominator)
+
+    def units(self, per_unit: Fraction, rounding: str) -> Fraction:
+        """R1.6: the rounding is decided on the exact ratio; without one it is a division, after multiplying first."""
+        if rounding == "NONE":
+            return divide(self.numerator, self.denominator * per_unit)
+        return round_to_integer(self.numerator / self.denominator / per_unit, rounding)
 
 
 def round_to_integer(value: Fraction, how: str) -> Fraction:
@@ -38,13 +52,6 @@ def round_to_integer(value: Fraction, how: str) -> Fraction:
         case "HALF_EVEN":
             return Fraction(round(value))
     raise ValueError(how)
-
-
-def units_of(quantity: Fraction, per_unit: Fraction, rounding: str) -> Fraction:
-    """R1.6: the rounding is decided on the exact ratio; without one it is a division like any other, unless by 1."""
-    if rounding == "NONE":
-        return carried(quantity) if per_unit == 1 else divide(quantity, per_unit)
-    return round_to_integer(quantity / per_unit, rounding)
 
 
 def money(amount: Fraction, currency: str, mode: str = "HALF_UP") -> Fraction:

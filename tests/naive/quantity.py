@@ -7,7 +7,7 @@ from fractions import Fraction
 from tests.naive import formula
 from tests.naive.account import Event
 from tests.naive.catalog import Aggregation, Catalog, Compound, Meter
-from tests.naive.exact import ZERO, carried
+from tests.naive.exact import ZERO, Quantity
 
 Value = Fraction | str | None
 
@@ -53,20 +53,26 @@ def combination(aggregation: Aggregation, event: Event) -> tuple[str, ...]:
     return tuple(str(event.values.get(field, "")) for field in aggregation.segment_fields)
 
 
-def quantity(aggregation: Aggregation, counted: Sequence[Event]) -> Fraction | None:
-    """R2.2, R2.3: of events that count; a MEAN is still an exact ratio."""
+def quantity(aggregation: Aggregation, counted: Sequence[Event]) -> Quantity | None:
+    """R2.2, R2.3: of events that count."""
     if not counted:
-        return aggregation.default
+        return default_of(aggregation)
     if aggregation.method == "COUNT":
-        return Fraction(len(counted))
+        return Quantity(Fraction(len(counted)))
     if aggregation.method == "UNIQUE":
-        return Fraction(len({event.values[aggregation.field] for event in counted}))
+        return Quantity(Fraction(len({event.values[aggregation.field] for event in counted})))
     if aggregation.method == "LATEST":  # greatest event_time, ties by greatest event id
         latest = max(counted, key=lambda event: (event.time, event.id.encode()))
-        return value_of(latest, aggregation.field)
+        return Quantity(value_of(latest, aggregation.field))
     numbers = [value_of(event, aggregation.field) for event in counted]
     total = sum(numbers, ZERO)
-    return {"SUM": total, "MIN": min(numbers), "MAX": max(numbers), "MEAN": total / len(numbers)}[aggregation.method]
+    if aggregation.method == "MEAN":
+        return Quantity(total, Fraction(len(numbers)))
+    return Quantity({"SUM": total, "MIN": min(numbers), "MAX": max(numbers)}[aggregation.method])
+
+
+def default_of(aggregation: Aggregation) -> Quantity | None:
+    return None if aggregation.default is None else Quantity(aggregation.default)
 
 
 def value_of(event: Event, field: str) -> Fraction:
@@ -75,22 +81,22 @@ def value_of(event: Event, field: str) -> Fraction:
     return value
 
 
-def measured(aggregation: Aggregation, counted: Sequence[Event], start: datetime, end: datetime) -> Fraction | None:
+def measured(aggregation: Aggregation, counted: Sequence[Event], start: datetime, end: datetime) -> Quantity | None:
     """The quantity of [start, end), of events that may also lie before: what the level of R2.7 needs."""
     if aggregation.method == "WEIGHTED_SUM":
         return weighted_sum(aggregation, counted, start, end)
     return quantity(aggregation, between(counted, start, end))
 
 
-def weighted_sum(aggregation: Aggregation, counted: Sequence[Event], start: datetime, end: datetime) -> Fraction | None:
+def weighted_sum(aggregation: Aggregation, counted: Sequence[Event], start: datetime, end: datetime) -> Quantity | None:
     """R2.7: the integral of the level over the window, by its length; an event changes the level from its time on."""
     changes = [event for event in counted if event.time < end]
     if not changes:
-        return aggregation.default
+        return default_of(aggregation)
     integral = ZERO
     for event in changes:
         integral += value_of(event, aggregation.field) * microseconds(max(event.time, start), end)
-    return integral / microseconds(start, end)
+    return Quantity(integral, Fraction(microseconds(start, end)))
 
 
 def microseconds(start: datetime, end: datetime) -> int:
@@ -100,14 +106,12 @@ def microseconds(start: datetime, end: datetime) -> int:
 
 def compound_quantity(
     catalog: Catalog, compound: Compound, events: Sequence[Event], start: datetime, end: datetime
-) -> Fraction | None:
+) -> Quantity | None:
     """R2.5: operands enter raw, with their filter and default; a null one makes it null unless null_as_zero."""
     values: dict[str, Fraction | None] = {}
     for operand in catalog.aggregations:
         if operand.id in formula.TOKEN.findall(compound.formula):
             result = measured(operand, counting(operand, events), start, end)
-            if result is None:
-                values[operand.id] = ZERO if compound.null_as_zero else None
-            else:
-                values[operand.id] = carried(result)
-    return formula.evaluate(compound.formula, values)
+            values[operand.id] = result.shown if result else ZERO if compound.null_as_zero else None
+    value = formula.evaluate(compound.formula, values)
+    return None if value is None else Quantity(value)

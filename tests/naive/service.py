@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from tests.naive.account import Account, Attachment, LineItem
 from tests.naive.catalog import Catalog, Pricing
-from tests.naive.exact import ZERO, carried, divide
+from tests.naive.exact import ZERO, divide
 from tests.naive.grid import days, local_date, start_of_day
 from tests.naive.part import Part, Stretch, overlap, segment_shown
 from tests.naive.plan import Window, grid_of, terms_of
@@ -25,19 +25,17 @@ def usage_items(part: Part) -> list[LineItem]:
         for only in combinations(usage, window, asked[1]) if asked else []:
             assert asked
             units = units_until(usage, window, asked[1], only)
-            if units is None:  # R2.3: no line item
-                continue
             # Nothing has been charged before the window begins, whatever zero or a default would cost.
             is_first = asked[0] == window.start
             before = None if is_first else units_until(usage, window, asked[0], only)
+            if units is None and before is None:  # R2.3: no line item
+                continue
             now, then = charge(window, units), charge(window, before)
             item = part.item("USAGE", asked, now - then, part.rounded(now) - part.rounded(then))
-            quantity = quantity_until(usage, window, asked[1], only)
-            quantity = None if quantity is None else carried(quantity)
             item = priced_by(item, window.pricing, segment_shown(window.pricing, only))
-            found.append(
-                replace(item, quantity=quantity, units=units, units_before=None if is_first else before or ZERO)
-            )
+            quantity = quantity_until(usage, window, asked[1], only)
+            item = replace(item, quantity=quantity.shown if quantity else None, units=units or ZERO)
+            found.append(item if is_first else replace(item, units_before=before or ZERO))
     return found
 
 

@@ -93,7 +93,7 @@ class Maker:
         return start, end
 
     def story(self) -> Story:
-        products = [f"product{number}" for number in range(self.chance.choice((1, 1, 2)))]
+        products = [f"product{number}" for number in range(self.chance.choice((1, 2)))]
         catalog = self.catalog(products)
         return Story(catalog, self.account(catalog), self.stretch())
 
@@ -162,8 +162,10 @@ class Maker:
 
     def template(self, product: str) -> Template:
         frequency = self.chance.choice(("MONTHLY", "MONTHLY", "MONTHLY", "WEEKLY", "DAILY", "ANNUALLY"))
-        interval = self.chance.choice((5, 11)) if frequency == "DAILY" else self.chance.choice((1, 1, 1, 2))
-        currency = self.chance.choice(("USD", "USD", "JPY", "KWD"))
+        interval = self.chance.choice((1, 1, 1, 2))
+        if frequency == "DAILY" and (interval == 2 or self.span > 20):
+            interval = self.chance.choice((5, 11))
+        currency = self.chance.choice(("USD", "USD", "USD", "JPY", "KWD"))
         return Template(f"template_{product}", product, currency, frequency, interval, self.terms())
 
     def terms(self) -> Terms:
@@ -249,6 +251,7 @@ class Pricer:
         self.maker = maker
         self.chance = maker.chance
         self.catalog = catalog
+        self.credits = self.chance.choice((5, 5, 40))
 
     def priced(self) -> Catalog:
         pricings: list[Pricing] = []
@@ -299,7 +302,7 @@ class Pricer:
         self, named: tuple[str, tuple[str, str], Thing, datetime], segment: tuple[str, ...], end: datetime
     ) -> Pricing:
         is_counter = named[2].kind == "COUNTER"
-        is_credit = self.maker.often(12)
+        is_credit = self.maker.often(self.credits)
         minimum = self.maker.amount() if self.maker.often(15) and not is_credit else None
         switches = CounterTerms(
             prorate_total=self.maker.often(70), prorate_debit=self.maker.often(70), prorate_credit=self.maker.often(70)

@@ -5,7 +5,7 @@ import pytest
 from tests.core.table import rows
 from tests.naive.bands import price
 from tests.naive.catalog import Terms
-from tests.naive.exact import money, units_of
+from tests.naive.exact import Quantity, money
 from tests.naive.scene import T, account, bands, june, number, pricing, scene, shown, total, used
 
 STEPS = "0:12+0 4:25+0 6:50+0"
@@ -75,7 +75,7 @@ UNITS = """
 
 @pytest.mark.parametrize(("case", "quantity", "per_unit", "rounding", "units", "amount"), rows(UNITS))
 def test_units(case: str, quantity: str, per_unit: str, rounding: str, units: str, amount: str) -> None:
-    counted = units_of(number(quantity), number(per_unit), rounding)
+    counted = Quantity(number(quantity)).units(number(per_unit), rounding)
     assert counted == number(units), case
     assert money(price(bands("0:0.25"), counted, cumulative=True), "USD") == number(amount), case
 

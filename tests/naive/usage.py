@@ -8,7 +8,7 @@ from fractions import Fraction
 from tests.naive.account import Event, Unpriced
 from tests.naive.bands import price
 from tests.naive.catalog import Catalog, Thing
-from tests.naive.exact import ZERO, carried, units_of
+from tests.naive.exact import ZERO, Quantity
 from tests.naive.formula import TOKEN
 from tests.naive.plan import Segment, Window, all_in_force, belongs_to, owners, pieces, pricings_of
 from tests.naive.quantity import (
@@ -16,6 +16,7 @@ from tests.naive.quantity import (
     combination,
     compound_quantity,
     counting,
+    default_of,
     measured,
     microseconds,
     quantity,
@@ -70,7 +71,7 @@ def combinations(usage: Usage, window: Window, end: datetime) -> Sequence[Segmen
     return sorted({combination(aggregation, event) for event in events})
 
 
-def quantity_until(usage: Usage, window: Window, end: datetime, only: Segment | None) -> Fraction | None:
+def quantity_until(usage: Usage, window: Window, end: datetime, only: Segment | None) -> Quantity | None:
     """What the window has come to at an instant, of one combination or (None) of all that the pricing takes.
 
     A combination of which nothing has come yet has no quantity, not the default: there is no end of those (R2.3).
@@ -79,11 +80,11 @@ def quantity_until(usage: Usage, window: Window, end: datetime, only: Segment | 
     if thing.kind == "COMPOUND":
         return compound_quantity(catalog, catalog.compound(thing.id), usage.events, window.start, end)
     aggregation = catalog.aggregation(thing.id)
-    default = aggregation.default if only is None else None
+    default = default_of(aggregation) if only is None else None
     if aggregation.method == "WEIGHTED_SUM":
         changes = [each for each in levels(usage, window, end) if only in (None, combination(aggregation, each[0]))]
         integral = sum((value_of(event, aggregation.field) * microseconds(a, b) for event, a, b in changes), ZERO)
-        return integral / microseconds(window.start, end) if changes else default
+        return Quantity(integral, Fraction(microseconds(window.start, end))) if changes else default
     events = [event for event in belonging(usage, window, end) if only in (None, combination(aggregation, event))]
     return quantity(aggregation, events) if events else default
 
@@ -95,7 +96,7 @@ def units_until(usage: Usage, window: Window, end: datetime, only: Segment | Non
         return ZERO if window.pricing.charge_zero and only is None else None
     catalog, thing = usage.catalog, window.pricing.thing
     counted = catalog.compound(thing.id) if thing.kind == "COMPOUND" else catalog.aggregation(thing.id)
-    return units_of(result, counted.per_unit, counted.rounding)
+    return result.units(counted.per_unit, counted.rounding)
 
 
 def charge(window: Window, units: Fraction | None) -> Fraction:
@@ -120,7 +121,7 @@ def unpriced(usage: Usage, attachment: str, start: datetime, end: datetime) -> l
             for gap in gaps(usage, thing, values, (start, end)):
                 result = quantity_of(usage, thing, between(events, *gap), gap)
                 if result is not None:
-                    found.append(Unpriced(attachment, thing, values, *gap, carried(result)))
+                    found.append(Unpriced(attachment, thing, values, *gap, result.shown))
     return found
 
 
@@ -155,7 +156,7 @@ def gaps(
 
 def quantity_of(
     usage: Usage, thing: Thing, events: Sequence[Event], stretch: tuple[datetime, datetime]
-) -> Fraction | None:
+) -> Quantity | None:
     """The quantity of these events, if there are any."""
     if not events:
         return None
