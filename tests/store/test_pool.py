@@ -75,6 +75,24 @@ async def test_a_snapshot_sees_one_moment_and_writes_nothing(database: Database)
     assert isinstance(caught.value.__cause__, asyncpg.ReadOnlySQLTransactionError)
 
 
+async def test_a_deadlock_is_a_conflict_that_leaves_nothing(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute("CREATE TABLE locked (n int PRIMARY KEY, seen int DEFAULT 0)")
+        await connection.execute("INSERT INTO locked VALUES (1), (2)")
+    both = asyncio.Barrier(2)
+
+    async def update(first: int, second: int) -> None:
+        async with database.transaction() as connection:
+            await connection.execute("UPDATE locked SET seen = seen + 1 WHERE n = $1", first)
+            await both.wait()
+            await connection.execute("UPDATE locked SET seen = seen + 1 WHERE n = $1", second)
+
+    outcomes = await asyncio.gather(update(1, 2), update(2, 1), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", "TransactionConflict"]
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT sum(seen) FROM locked") == 2
+
+
 async def test_a_lost_connection_is_named_and_replaced(database: Database) -> None:
     with pytest.raises(DatabaseUnavailable):
         async with database.transaction() as connection:

@@ -213,6 +213,15 @@ class EtagMismatch(Stale):
         super().__init__(message, resource=resource, id=resource_id)
 
 
+class TransactionConflict(Stale):
+    """Postgres gave up the transaction for another that ran at the same time: nothing of it is stored."""
+
+    reason = "TRANSACTION_CONFLICT"
+
+    def __init__(self, message: str = "another transaction was in the way; nothing was written") -> None:
+        super().__init__(message)
+
+
 class Exhausted(RatelError):
     """A limit on how much at once is reached: repeat later, or ask for less."""
 

@@ -34,7 +34,12 @@ STATUS_CODES: Mapping[type[RatelError], grpc.StatusCode] = {
     errors.Denied: grpc.StatusCode.PERMISSION_DENIED,
 }
 # What may be worth repeating as it is, and after how many seconds.
-RETRY_SECONDS: Mapping[type[RatelError], int] = {errors.Draining: 0, errors.Exhausted: 1, errors.Unavailable: 1}
+RETRY_SECONDS: Mapping[type[RatelError], int] = {
+    errors.Draining: 0,
+    errors.TransactionConflict: 0,
+    errors.Exhausted: 1,
+    errors.Unavailable: 1,
+}
 # Details travel in a trailer, in base64, and clients take 8 KiB of trailers unless told otherwise.
 VIOLATIONS_BYTES_MAX = 4096
 MESSAGE_LENGTH_MAX = 500

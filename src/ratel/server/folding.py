@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from weakref import WeakSet
 
-import asyncpg
 import structlog
 
 from ratel.core.errors import RatelError
@@ -64,7 +63,7 @@ class Folding:
             await asyncio.wait({working})
             error = working.exception()
             if error is not None:
-                is_passing = isinstance(error, RatelError | asyncpg.TransactionRollbackError)
+                is_passing = isinstance(error, RatelError)
                 tell = log.warning if is_passing else log.error
                 tell("rollups wait", work=work.__name__, exc_info=error)
             if is_last:

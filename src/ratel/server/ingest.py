@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 import asyncpg
 
-from ratel.core.errors import DatabaseUnavailable, Overloaded, Violation
+from ratel.core.errors import DatabaseUnavailable, Overloaded, TransactionConflict, Violation
 from ratel.core.event import Events
 from ratel.core.submission import Checked, keep_meters
 from ratel.server.intake import Intake
@@ -227,7 +227,7 @@ class Ingest:
                 if not await self._reject_deleted_meters(tickets):
                     raise
                 group = Group(_joined(tickets), group.batch_ids)
-            except (DatabaseUnavailable, Overloaded, asyncpg.TransactionRollbackError) as error:
+            except (DatabaseUnavailable, Overloaded, TransactionConflict) as error:
                 if time.monotonic() > deadline:
                     raise DatabaseUnavailable from error
                 longest = min(RETRY_SECONDS_MAX, RETRY_SECONDS_MIN * 2**attempt)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import asyncpg
 
-from ratel.core.errors import DatabaseUnavailable, Overloaded
+from ratel.core.errors import DatabaseUnavailable, Overloaded, TransactionConflict
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -85,6 +85,7 @@ class Database:
             DatabaseUnavailable: The database cannot be reached, or was lost inside the block: what the last statement
                 did is then not known.
             Overloaded: No connection came free in time.
+            TransactionConflict: A deadlock, or a snapshot that is no longer possible: the whole may be tried again.
         """
         connection = await self._take()
         is_in_doubt = False
@@ -93,6 +94,8 @@ class Database:
         except LOST as error:
             connection.terminate()
             raise DatabaseUnavailable from error
+        except asyncpg.TransactionRollbackError as error:
+            raise TransactionConflict from error
         except asyncio.CancelledError:
             is_in_doubt = True
             raise
