@@ -106,6 +106,12 @@ async def execute(url: str, statement: str) -> None:
         await connection.close()
 
 
+def command_environment(**settings: str) -> dict[str, str]:
+    """Return the environment for a command `ratel`: this one's, without the settings of whoever runs the tests."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RATEL_")}
+    return inherited | settings
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A real server on a free port, and what a test calls it with.

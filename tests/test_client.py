@@ -1,7 +1,6 @@
 """The Python client against a real server: usage that arrives once whatever happens, and errors to act on."""
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -26,7 +25,7 @@ from ratel.client import (
 from ratel.rating.v1.rating_service_pb2 import QuoteRequest, RateAccountsRequest
 from ratel.rating.v1.rating_service_pb2_grpc import RatingServiceStub
 from ratel.usage.v1.usage_event_pb2 import EventOutcome, UsageEvent
-from tests.conftest import Served, served
+from tests.conftest import Served, command_environment, served
 from tests.server.example import create_example, time
 
 SMALL = Pace(events_per_message=10, messages_in_flight=4, backoff_seconds=0.01, backoff_seconds_max=0.1)
@@ -225,7 +224,7 @@ async def start(url: str, target: str, folder: Path) -> asyncio.subprocess.Proce
     settings = {"RATEL_DATABASE_URL": url, "RATEL_LISTEN": target, "RATEL_METRICS_LISTEN": ""}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ratel", "serve"),
-        env=os.environ | settings,
+        env=command_environment(**settings),
         cwd=folder,
         stderr=asyncio.subprocess.DEVNULL,
     )

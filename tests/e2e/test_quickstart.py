@@ -1,6 +1,5 @@
 """The first thing that anybody does with Ratel, and the command `serve` as an orchestrator sees it."""
 
-import os
 import re
 import signal
 import subprocess
@@ -11,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import command_environment
+
 RATEL = [sys.executable, "-m", "ratel"]
 # Wide, so that no line of the table is broken.
-ENVIRONMENT = os.environ | {"RATEL_LISTEN": "127.0.0.1:0", "RATEL_METRICS_LISTEN": "127.0.0.1:0", "COLUMNS": "120"}
+ENVIRONMENT = command_environment(RATEL_LISTEN="127.0.0.1:0", RATEL_METRICS_LISTEN="127.0.0.1:0", COLUMNS="120")
 SECONDS = 90
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from ratel.cli import app
 from ratel.cli.yaml_file import parse_messages, read_yaml
 from ratel.client import stream_usage
 from ratel.usage.v1.usage_event_pb2 import UsageEvent
-from tests.conftest import Served
+from tests.conftest import Served, command_environment
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -36,7 +35,7 @@ def words_of(table: str) -> list[list[str]]:
 
 async def run(*command: str | Path) -> str:
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, env=os.environ | {"COLUMNS": "100"}, stdout=asyncio.subprocess.PIPE
+        *command, cwd=ROOT, env=command_environment(COLUMNS="100"), stdout=asyncio.subprocess.PIPE
     )
     written, _ = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0
