@@ -5,28 +5,26 @@ next. The queue is bounded, and who wants to add to a full one waits, and does n
 """
 
 import asyncio
-import random
 import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, count
+from functools import partial
+from itertools import accumulate
 from weakref import WeakSet
 
 import asyncpg
 
-from ratel.core.errors import DatabaseUnavailable, Overloaded, TransactionConflict, Violation
+from ratel.core.errors import Violation
 from ratel.core.event import Events
 from ratel.core.submission import Checked, keep_meters
 from ratel.server.intake import Intake
+from ratel.server.patience import patiently
 from ratel.server.usage_metrics import OUTCOMES, UsageMetrics
 from ratel.store.batch import Group, Writer, prepare_writing, write_group
 from ratel.store.pool import Connection, Database
 from ratel.store.usage import Appended
-
-RETRY_SECONDS_MIN = 0.02
-RETRY_SECONDS_MAX = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,23 +215,16 @@ class Ingest:
 
     async def _append(self, tickets: list[Ticket]) -> Appended:
         """Write a group, again and again until the database has said what became of it."""
-        group = Group(_joined(tickets))
-        deadline = time.monotonic() + self._limits.retry_seconds
-        for attempt in count():
+        batch_ids: list[int] = []
+        while True:
+            group = Group(_joined(tickets), batch_ids)
             try:
-                return await self._try(group)
+                attempt = partial(self._try, group)
+                return await patiently(attempt, self._limits.retry_seconds, self._metrics.commit_retries.inc)
             except asyncpg.ForeignKeyViolationError:
                 # A meter was deleted between check and commit: nothing of this attempt is stored.
                 if not await self._reject_deleted_meters(tickets):
                     raise
-                group = Group(_joined(tickets), group.batch_ids)
-            except (DatabaseUnavailable, Overloaded, TransactionConflict) as error:
-                if time.monotonic() > deadline:
-                    raise DatabaseUnavailable from error
-                longest = min(RETRY_SECONDS_MAX, RETRY_SECONDS_MIN * 2**attempt)
-                await asyncio.sleep(random.uniform(longest / 2, longest))  # nosec B311: guards nothing
-            self._metrics.commit_retries.inc()
-        raise AssertionError("count has no end")
 
     async def _try(self, group: Group) -> Appended:
         async with self._database.connection() as connection:
@@ -245,8 +236,7 @@ class Ingest:
 
     async def _reject_deleted_meters(self, tickets: Sequence[Ticket]) -> bool:
         """Reject the events of meters that are gone, and tell whether there were any."""
-        async with self._database.connection() as connection:
-            await self._intake.refresh(connection)
+        await self._intake.read()
         meter_nos = self._intake.definitions.by_meter.keys()
         before = sum(len(ticket.checked.places) for ticket in tickets)
         for ticket in tickets:

@@ -1,18 +1,22 @@
 """What is known of accounts and meters when events are checked: cached, and asked afresh before anything is refused."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping, Set
 from datetime import timedelta
+from functools import partial
 
 from ratel.core.instant import MICROSECONDS_MAX, microseconds_from_instant
 from ratel.core.rollup import Definitions
 from ratel.core.submission import Checked, Submission, check_submission
 from ratel.server import clock
+from ratel.server.patience import patiently
 from ratel.store.definition import read_definitions
 from ratel.store.pool import Connection, Database
 from ratel.store.usage import read_account_nos
 
 # About 100 bytes each. Accounts are never deleted and never change their number, so what is known stays right.
 ACCOUNTS_MAX = 500_000
+# How long a look-up is tried while the database is away; then the sender is told.
+LOOK_UP_SECONDS = 10
 
 
 class Intake:
@@ -36,29 +40,45 @@ class Intake:
         if read.revision >= self.definitions.revision:  # others may have read meanwhile
             self.definitions = read
 
+    async def read(self) -> None:
+        """Read the definitions if the catalog has changed; patient with the database."""
+        await patiently(self._refresh, LOOK_UP_SECONDS)
+
     async def check(self, submission: Submission) -> Checked:
-        """Tell what can be stored; whatever is refused was asked of the database a moment ago."""
-        await self._learn_accounts(submission.account_ids)
+        """Tell what can be stored; whatever is refused was asked of the database a moment ago.
+
+        Raises:
+            DatabaseUnavailable: it could not be asked.
+        """
+        accounts = await self._read_accounts(set(submission.account_ids))
         definitions = self.definitions
-        checked = self._check(submission)
+        checked = self._check(submission, accounts)
         if len(checked.rejections) > len(submission.rejections):
-            async with self._database.connection() as connection:
-                await self.refresh(connection)
+            await self.read()
             if self.definitions is not definitions:
-                checked = self._check(submission)
+                checked = self._check(submission, accounts)
         return checked
 
-    def _check(self, submission: Submission) -> Checked:
+    def _check(self, submission: Submission, accounts: Mapping[str, int]) -> Checked:
         latest = microseconds_from_instant(clock.now()) + self._future // timedelta(microseconds=1)
-        return check_submission(submission, self._accounts, self.definitions.layouts, min(latest, MICROSECONDS_MAX))
+        return check_submission(submission, accounts, self.definitions.layouts, min(latest, MICROSECONDS_MAX))
 
-    async def _learn_accounts(self, account_ids: Iterable[str]) -> None:
-        unknown = {account_id for account_id in account_ids if account_id not in self._accounts}
-        if not unknown:
-            return
+    async def _read_accounts(self, account_ids: Set[str]) -> Mapping[str, int]:
+        """Return the numbers of those that exist."""
+        known = {account_id: self._accounts[account_id] for account_id in account_ids if account_id in self._accounts}
+        unknown = account_ids - known.keys()
+        if unknown:
+            found = await patiently(partial(self._find_accounts, unknown), LOOK_UP_SECONDS)
+            while self._accounts and len(self._accounts) + len(found) > ACCOUNTS_MAX:
+                del self._accounts[next(iter(self._accounts))]  # the oldest
+            self._accounts.update(found)
+            known.update(found)
+        return known
+
+    async def _find_accounts(self, account_ids: Collection[str]) -> dict[str, int]:
         async with self._database.connection() as connection:
-            found = await read_account_nos(connection, unknown)
-        # The oldest go; those of this message stay, for they are the newest.
-        while self._accounts and len(self._accounts) + len(found) > ACCOUNTS_MAX:
-            del self._accounts[next(iter(self._accounts))]
-        self._accounts.update(found)
+            return await read_account_nos(connection, account_ids)
+
+    async def _refresh(self) -> None:
+        async with self._database.connection() as connection:
+            await self.refresh(connection)
