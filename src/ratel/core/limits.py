@@ -56,7 +56,7 @@ RATING_WINDOWS_MAX = 10_000
 bounds what one request computes to about a second."""
 
 USAGE_STRETCHES_MAX = 10_000
-"""Stretches of time that one query of usage reads, over all its aggregations: a year of hours; an answer of a megabyte."""
+"""Stretches of time that one query of usage reads, over all its aggregations: a year of hours; a megabyte of answer."""
 
 # --- Formulas (R2.6) ---
 

@@ -3,8 +3,6 @@
 Whoever writes what is an account's locks the account first, so that writers of one account see each other's work.
 """
 
-
-
 from collections.abc import Callable
 from datetime import date, datetime
 

@@ -3,8 +3,6 @@
 What a noun is and what it must fit stands in `catalog_noun`; the verbs stand in `noun`.
 """
 
-
-
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
