@@ -74,7 +74,8 @@ class Pace:
     def backoff(self, attempt: int) -> float:
         """Return how many seconds to wait after so many attempts without an acknowledgement, from 0."""
         longest = min(self.backoff_seconds_max, self.backoff_seconds * 2 ** min(attempt, 32))
-        return random.uniform(longest / 2, longest)  # nosec B311: spreads callers, guards nothing
+        # Spreads callers, and guards nothing.
+        return random.uniform(longest / 2, longest)  # nosec B311
 
 
 @dataclass(frozen=True, slots=True)

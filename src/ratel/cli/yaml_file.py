@@ -30,7 +30,8 @@ def read_yaml(path: Path) -> object:
     """Return what a YAML file holds: maps, lists, text, booleans."""
     try:
         with path.open(encoding="utf-8") as file:
-            return yaml.load(file, _TextLoader)  # nosec B506: a SafeLoader that knows even less
+            # A SafeLoader that knows even less.
+            return yaml.load(file, _TextLoader)  # nosec B506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CommandFailed(f"{path}: {error}") from error
 
