@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from uuid_utils import uuid7
 
 from ratel.account.v1 import account_service_pb2 as accounts
 from ratel.account.v1.account_pb2 import Account
@@ -26,6 +27,8 @@ from ratel.catalog.v1.plan_template_pb2 import PlanTemplate
 from ratel.catalog.v1.pricing_pb2 import Band, Pricing
 from ratel.catalog.v1.product_pb2 import Product
 from ratel.client import CallError, error_from
+from ratel.usage.v1.usage_event_pb2 import UsageEvent
+from ratel.usage.v1.usage_service_pb2 import SubmitUsageRequest, SubmitUsageResponse
 from tests.conftest import Served
 
 T = TypeVar("T")
@@ -216,3 +219,19 @@ async def failure(call: Awaitable[Any]) -> Failure:
     said: CallError = error_from(caught.value)
     violations = {(each.field, each.reason) for each in said.violations}
     return Failure(caught.value.code().name, said.reason, dict(said.metadata), violations)
+
+
+def event(event_id: str = "", **changed: Any) -> UsageEvent:
+    usual: dict[str, Any] = {
+        "account_id": "acme",
+        "meter_id": "storage",
+        "event_id": event_id or str(uuid7()),
+        "event_time": time("2024-07-01T12:00"),
+        "values": {"gb": "1.5", "region": "eu"},
+    }
+    return UsageEvent(**usual | changed)
+
+
+async def submit(server: Served, *events: UsageEvent) -> SubmitUsageResponse:
+    response: SubmitUsageResponse = await server.usage.SubmitUsage(SubmitUsageRequest(events=events))
+    return response

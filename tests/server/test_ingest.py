@@ -19,8 +19,8 @@ from ratel.store.recount import recount
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
 from ratel.usage.v1.usage_service_pb2_grpc import UsageServiceStub, add_UsageServiceServicer_to_server
 from tests.conftest import Served, served
-from tests.server.example import create_example, failure
-from tests.server.test_usage import event, messages, submit
+from tests.server.example import create_example, event, failure, submit
+from tests.server.test_usage import messages
 
 # All of ratel's connections but this.
 CUT = """

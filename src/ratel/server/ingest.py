@@ -14,8 +14,6 @@ from functools import partial
 from itertools import accumulate
 from weakref import WeakSet
 
-import asyncpg
-
 from ratel.core.errors import Violation
 from ratel.core.event import Events
 from ratel.core.submission import Checked, keep_meters
@@ -23,7 +21,7 @@ from ratel.server.intake import Intake
 from ratel.server.patience import patiently
 from ratel.server.usage_metrics import OUTCOMES, UsageMetrics
 from ratel.store.batch import Group, Writer, prepare_writing, write_group
-from ratel.store.pool import Connection, Database
+from ratel.store.pool import Connection, Database, ReferenceMissing, Refused
 from ratel.store.usage import Appended
 
 
@@ -196,7 +194,7 @@ class Ingest:
             self._conclude(tickets, await self._append(tickets))
             self._metrics.commit.observe(time.perf_counter() - start)
             self._metrics.group_events.observe(sum(ticket.event_count for ticket in tickets))
-        except asyncpg.PostgresError:
+        except Refused:
             if len(tickets) == 1:
                 raise
             await self._write_apart(tickets)
@@ -210,7 +208,7 @@ class Ingest:
         for ticket in tickets:
             try:
                 self._conclude([ticket], await self._append([ticket]))
-            except asyncpg.PostgresError as error:
+            except Refused as error:
                 ticket.fail(error)
 
     async def _append(self, tickets: list[Ticket]) -> Appended:
@@ -221,7 +219,7 @@ class Ingest:
             try:
                 attempt = partial(self._try, group)
                 return await patiently(attempt, self._limits.retry_seconds, self._metrics.commit_retries.inc)
-            except asyncpg.ForeignKeyViolationError:
+            except ReferenceMissing:
                 # A meter was deleted between check and commit: nothing of this attempt is stored.
                 if not await self._reject_deleted_meters(tickets):
                     raise

@@ -28,6 +28,9 @@ LOST = (
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,  # the primary became a standby
 )
+# What Postgres says when a statement is wrong for what is stored, for callers that do not import asyncpg.
+Refused: TypeAlias = asyncpg.PostgresError
+ReferenceMissing: TypeAlias = asyncpg.ForeignKeyViolationError
 CONNECT_SECONDS = 10
 RESTORE_SECONDS = 5
 SERVER_SETTINGS = {
