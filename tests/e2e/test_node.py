@@ -12,7 +12,7 @@ from ratel.account.v1.account_service_pb2 import CreateAccountRequest
 from ratel.catalog.v1.catalog_service_pb2 import CreateMeterRequest, CreateProductRequest
 from ratel.catalog.v1.meter_pb2 import FieldKind, Meter, MeterField
 from ratel.catalog.v1.product_pb2 import Product
-from tests.conftest import Served
+from tests.conftest import Served, do_without
 
 CLIENT = Path(__file__).parent / "node"
 INSTALL_SECONDS = 100
@@ -31,13 +31,13 @@ async def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the client from its lock, in a folder of its own."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        pytest.skip("node and npm are not installed: on Debian, apt install nodejs npm")
+        do_without("node and npm are not installed: on Debian, apt install nodejs npm")
     folder = tmp_path_factory.mktemp("node")
     for name in ("package.json", "package-lock.json", ".npmrc", "client.mjs"):
         shutil.copy(CLIENT / name, folder)
     code, _, complained = await run(folder, npm, "ci")
     if code != 0:
-        pytest.skip(f"npm cannot install the client, perhaps without a network: {complained[-500:]}")
+        do_without(f"npm cannot install the client, perhaps without a network: {complained[-500:]}")
     return folder
 
 

@@ -28,7 +28,7 @@ from ratel.server.logs import configure_logs
 from ratel.server.serve import AddressTaken
 from ratel.usage.v1.usage_event_pb2 import UsageEvent
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
-from tests.conftest import Served, served
+from tests.conftest import Served, do_without, served
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -286,7 +286,7 @@ async def test_calls_are_counted_and_timed(server: Served) -> None:
 async def test_promtool_finds_nothing_to_complain_of(server: Served) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
-        pytest.skip("promtool is not installed: on Debian, apt install prometheus")
+        do_without("promtool is not installed: on Debian, apt install prometheus")
     await failure_of(server.accounts.GetAccount(GetAccountRequest(id="nobody")))
     text = await metrics_of(server)
     checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
