@@ -70,6 +70,7 @@ class LineItem:
     quantity: Fraction | None = None
     units: Fraction | None = None
     units_before: Fraction | None = None
+    units_owned: Fraction | None = None  # R5.4
 
 
 @dataclass(frozen=True)

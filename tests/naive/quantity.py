@@ -1,6 +1,7 @@
 """R2: from raw events to a quantity, by looking at every event each time."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
@@ -10,6 +11,15 @@ from tests.naive.catalog import Aggregation, Catalog, Compound, Meter
 from tests.naive.exact import ZERO, Quantity
 
 Value = Fraction | str | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is looked at: a window from its start up to some instant in it."""
+
+    start: datetime
+    end: datetime
+    window_end: datetime
 
 
 def readings(catalog: Catalog, events: Sequence[Event]) -> list[Event]:
@@ -81,22 +91,20 @@ def value_of(event: Event, field: str) -> Fraction:
     return value
 
 
-def measured(aggregation: Aggregation, counted: Sequence[Event], start: datetime, end: datetime) -> Quantity | None:
-    """The quantity of [start, end), of events that may also lie before: what the level of R2.7 needs."""
+def measured(aggregation: Aggregation, counted: Sequence[Event], span: Span) -> Quantity | None:
+    """The quantity of a span, of events that may also lie before: what the level of R2.7 needs."""
     if aggregation.method == "WEIGHTED_SUM":
-        return weighted_sum(aggregation, counted, start, end)
-    return quantity(aggregation, between(counted, start, end))
+        changes = [(event, max(event.time, span.start), span.end) for event in counted if event.time < span.end]
+        return weighted_sum(aggregation, changes, span) if changes else default_of(aggregation)
+    return quantity(aggregation, between(counted, span.start, span.end))
 
 
-def weighted_sum(aggregation: Aggregation, counted: Sequence[Event], start: datetime, end: datetime) -> Quantity | None:
-    """R2.7: the integral of the level over the window, by its length; an event changes the level from its time on."""
-    changes = [event for event in counted if event.time < end]
-    if not changes:
-        return default_of(aggregation)
+def weighted_sum(aggregation: Aggregation, changes: Sequence[tuple[Event, datetime, datetime]], span: Span) -> Quantity:
+    """R2.7: the integral of the level by the length of the window; each change lasts for a stretch of it."""
     integral = ZERO
-    for event in changes:
-        integral += value_of(event, aggregation.field) * microseconds(max(event.time, start), end)
-    return Quantity(integral, Fraction(microseconds(start, end)))
+    for event, start, end in changes:
+        integral += value_of(event, aggregation.field) * microseconds(start, end)
+    return Quantity(integral, Fraction(microseconds(span.start, span.window_end)))
 
 
 def microseconds(start: datetime, end: datetime) -> int:
@@ -104,14 +112,12 @@ def microseconds(start: datetime, end: datetime) -> int:
     return (length.days * 86400 + length.seconds) * 1_000_000 + length.microseconds
 
 
-def compound_quantity(
-    catalog: Catalog, compound: Compound, events: Sequence[Event], start: datetime, end: datetime
-) -> Quantity | None:
+def compound_quantity(catalog: Catalog, compound: Compound, events: Sequence[Event], span: Span) -> Quantity | None:
     """R2.5: operands enter raw, with their filter and default; a null one makes it null unless null_as_zero."""
     values: dict[str, Fraction | None] = {}
     for operand in catalog.aggregations:
         if operand.id in formula.TOKEN.findall(compound.formula):
-            result = measured(operand, counting(operand, events), start, end)
+            result = measured(operand, counting(operand, events), span)
             values[operand.id] = result.shown if result else ZERO if compound.null_as_zero else None
     value = formula.evaluate(compound.formula, values)
     return None if value is None else Quantity(value)

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 from tests.naive.account import Account, Attachment, LineItem
+from tests.naive.accumulation import accumulated_charge, accumulated_combinations, accumulated_units, units_owned
 from tests.naive.catalog import Catalog, Pricing
 from tests.naive.exact import ZERO, divide
 from tests.naive.grid import days, local_date, start_of_day
@@ -17,25 +18,51 @@ from tests.naive.usage import Usage, charge, combinations, quantity_until, units
 
 
 def usage_items(part: Part) -> list[LineItem]:
-    """R7.3, R12.1: of each window what it has come to at the end of what is asked, less what it had at its start."""
+    """R4.3: the line items of usage, window by window."""
     found = []
     usage = Usage(part.catalog, part.attachment.plan, part.events)
     for window in part.windows(["AGGREGATION", "COMPOUND"]):
         asked = overlap((window.start, window.end), part.asked)
-        for only in combinations(usage, window, asked[1]) if asked else []:
-            assert asked
-            units = units_until(usage, window, asked[1], only)
-            # Nothing has been charged before the window begins, whatever zero or a default would cost.
-            is_first = asked[0] == window.start
-            before = None if is_first else units_until(usage, window, asked[0], only)
-            if units is None and before is None:  # R2.3: no line item
-                continue
-            now, then = charge(window, units), charge(window, before)
-            item = part.item("USAGE", asked, now - then, part.rounded(now) - part.rounded(then))
-            item = priced_by(item, window.pricing, segment_shown(window.pricing, only))
-            quantity = quantity_until(usage, window, asked[1], only)
-            item = replace(item, quantity=quantity.shown if quantity else None, units=units or ZERO)
-            found.append(item if is_first else replace(item, units_before=before or ZERO))
+        if asked and window.pricing.accumulate:
+            found += accumulated_items(part, usage, window, asked)
+        elif asked:
+            found += window_items(part, usage, window, asked)
+    return found
+
+
+def window_items(part: Part, usage: Usage, window: Window, asked: Stretch) -> list[LineItem]:
+    """R7.3, R12.1: what the window has come to at the end of what is asked, less what it had at its start."""
+    found = []
+    for only in combinations(usage, window, asked[1]):
+        units = units_until(usage, window, asked[1], only)
+        # Nothing has been charged before the window begins, whatever zero or a default would cost.
+        is_first = asked[0] == window.start
+        before = None if is_first else units_until(usage, window, asked[0], only)
+        if units is None and before is None:  # R2.3: no line item
+            continue
+        now, then = charge(window, units), charge(window, before)
+        item = part.item("USAGE", asked, now - then, part.rounded(now) - part.rounded(then))
+        item = priced_by(item, window.pricing, segment_shown(window.pricing, only))
+        quantity = quantity_until(usage, window, asked[1], only)
+        item = replace(item, quantity=quantity.shown if quantity else None, units=units or ZERO)
+        found.append(item if is_first else replace(item, units_before=before or ZERO))
+    return found
+
+
+def accumulated_items(part: Part, usage: Usage, window: Window, asked: Stretch) -> list[LineItem]:
+    """R5.1: a line item for each window once there has been usage: F(U(b)) - F(U(a)), both rounded."""
+    found = []
+    pricing, start = window.pricing, part.attachment.accumulation_start or part.attachment.start
+    for only in accumulated_combinations(usage, pricing, start, asked[1]):
+        now = accumulated_charge(usage, window, only, start, asked[1])
+        then = accumulated_charge(usage, window, only, start, asked[0]) or ZERO
+        if now is None:
+            continue
+        item = part.item("USAGE", asked, now - then, part.rounded(now) - part.rounded(then))
+        units = accumulated_units(usage, pricing, only, start, asked[1]) or ZERO
+        before = accumulated_units(usage, pricing, only, start, asked[0]) or ZERO
+        item = priced_by(item, pricing, segment_shown(pricing, only))
+        found.append(replace(item, units=units, units_before=before, units_owned=units_owned(pricing, units)))
     return found
 
 

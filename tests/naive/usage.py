@@ -12,15 +12,15 @@ from tests.naive.exact import ZERO, Quantity
 from tests.naive.formula import TOKEN
 from tests.naive.plan import Segment, Window, all_in_force, belongs_to, owners, pieces, pricings_of
 from tests.naive.quantity import (
+    Span,
     between,
     combination,
     compound_quantity,
     counting,
     default_of,
     measured,
-    microseconds,
     quantity,
-    value_of,
+    weighted_sum,
 )
 
 
@@ -77,14 +77,14 @@ def quantity_until(usage: Usage, window: Window, end: datetime, only: Segment | 
     A combination of which nothing has come yet has no quantity, not the default: there is no end of those (R2.3).
     """
     catalog, thing = usage.catalog, window.pricing.thing
+    span = Span(window.start, end, window.end)
     if thing.kind == "COMPOUND":
-        return compound_quantity(catalog, catalog.compound(thing.id), usage.events, window.start, end)
+        return compound_quantity(catalog, catalog.compound(thing.id), usage.events, span)
     aggregation = catalog.aggregation(thing.id)
     default = default_of(aggregation) if only is None else None
     if aggregation.method == "WEIGHTED_SUM":
         changes = [each for each in levels(usage, window, end) if only in (None, combination(aggregation, each[0]))]
-        integral = sum((value_of(event, aggregation.field) * microseconds(a, b) for event, a, b in changes), ZERO)
-        return Quantity(integral, Fraction(microseconds(window.start, end))) if changes else default
+        return weighted_sum(aggregation, changes, span) if changes else default
     events = [event for event in belonging(usage, window, end) if only in (None, combination(aggregation, event))]
     return quantity(aggregation, events) if events else default
 
@@ -160,6 +160,7 @@ def quantity_of(
     """The quantity of these events, if there are any."""
     if not events:
         return None
+    span = Span(*stretch, stretch[1])
     if thing.kind == "COMPOUND":
-        return compound_quantity(usage.catalog, usage.catalog.compound(thing.id), events, *stretch)
-    return measured(usage.catalog.aggregation(thing.id), events, *stretch)
+        return compound_quantity(usage.catalog, usage.catalog.compound(thing.id), events, span)
+    return measured(usage.catalog.aggregation(thing.id), events, span)
