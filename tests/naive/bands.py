@@ -33,3 +33,28 @@ def band_reached(bands: Sequence[Band], units: Fraction) -> int:
 def sold(band: Band, units: Fraction) -> Fraction:
     """R1.3: in whole blocks; R1.5: of negative units only whole blocks are given back, which is ceil as well."""
     return units * band.unit if band.block is None else ceil(units / band.block) * band.unit
+
+
+def largest_units(bands: Sequence[Band], most: Fraction, budget: Fraction, *, cumulative: bool) -> Fraction:
+    """R7.4: the largest q, at most so much, with F(q) within the budget; band by band from above."""
+    uppers = [*(band.lower for band in bands[1:]), most]
+    for band, limit in reversed(list(zip(bands, uppers, strict=True))):
+        upper = min(limit, most)
+        if band.lower >= upper:
+            continue
+        # Inside the band F is a price of what lies above ``start``, over an amount that is there with the first unit.
+        start = band.lower if cumulative else ZERO
+        entered = price(bands, band.lower, cumulative=True) + band.fixed if cumulative else band.fixed
+        found = most_within(band, upper - start, budget - entered)
+        if found is not None and start + found > band.lower:
+            return start + found
+    return ZERO
+
+
+def most_within(band: Band, most: Fraction, budget: Fraction) -> Fraction | None:
+    """The most units of a band that can be had."""
+    if sold(band, most) <= budget:
+        return most
+    if band.unit <= 0 or budget < 0:
+        return None
+    return budget / band.unit if band.block is None else budget // band.unit * band.block

@@ -1,5 +1,6 @@
 """Numbers of the naive engine: plain fractions, rounded only where a rule says so (R1.6, R1.7)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
@@ -9,9 +10,9 @@ DIGITS_OF_CURRENCY = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "KWD": 3}
 
 
 def divide(numerator: Fraction, denominator: Fraction) -> Fraction:
-    """R1.7: a division is carried to exactly 50 significant digits, half even; one by 1 is none."""
+    """R1.7: a division is carried to exactly 50 significant digits, half even."""
     value = numerator / denominator
-    if value == 0 or denominator == 1:
+    if value == 0:
         return value
     shift = Fraction(1)
     while abs(value) * shift < 10**49:
@@ -23,19 +24,20 @@ def divide(numerator: Fraction, denominator: Fraction) -> Fraction:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A quantity before any division: that of a MEAN is a sum and a count."""
+    """A quantity before any division, if there is one to do: that of a MEAN is a sum and a count."""
 
     numerator: Fraction
     denominator: Fraction = Fraction(1)
 
     @property
     def shown(self) -> Fraction:
-        return divide(self.numerator, self.denominator)
+        return self.numerator if self.denominator == 1 else divide(self.numerator, self.denominator)
 
     def units(self, per_unit: Fraction, rounding: str) -> Fraction:
         """R1.6: the rounding is decided on the exact ratio; without one it is a division, after multiplying first."""
         if rounding == "NONE":
-            return divide(self.numerator, self.denominator * per_unit)
+            whole = self.denominator * per_unit
+            return self.numerator if whole == 1 else divide(self.numerator, whole)
         return round_to_integer(self.numerator / self.denominator / per_unit, rounding)
 
 
@@ -54,7 +56,25 @@ def round_to_integer(value: Fraction, how: str) -> Fraction:
     raise ValueError(how)
 
 
+def allocate(amount: Fraction, shares: Sequence[Fraction], currency: str) -> list[Fraction]:
+    """R11.1: split by shares, in the currency's unit: what is left goes to the largest remainders, the first first."""
+    total = sum(shares, ZERO)
+    if total == 0:
+        return [ZERO for _ in shares]
+    unit = unit_of(currency)
+    exact = [amount * share / total for share in shares]
+    whole = [floor(each / unit) * unit for each in exact]
+    order = sorted(range(len(shares)), key=lambda place: (whole[place] - exact[place], place))
+    for place in order[: int((amount - sum(whole, ZERO)) / unit)]:
+        whole[place] += unit
+    return whole
+
+
+def unit_of(currency: str) -> Fraction:
+    return Fraction(1, 10 ** DIGITS_OF_CURRENCY[currency])
+
+
 def money(amount: Fraction, currency: str, mode: str = "HALF_UP") -> Fraction:
     """R1.7: to the currency's digits."""
-    cent = Fraction(1, 10 ** DIGITS_OF_CURRENCY[currency])
+    cent = unit_of(currency)
     return round_to_integer(amount / cent, mode) * cent

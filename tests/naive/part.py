@@ -47,8 +47,8 @@ class Part:
 
     def prorated(self, amount: Fraction, *stretches: Stretch) -> Fraction:
         """R4.4: days of the part / days of the period."""
-        part = sum(days(*stretch, self.zone) for stretch in stretches)
-        return divide(amount * part, days(*self.period, self.zone))
+        part, whole = sum(days(*stretch, self.zone) for stretch in stretches), days(*self.period, self.zone)
+        return amount if part == whole else divide(amount * part, whole)
 
     def rounded(self, amount: Fraction) -> Fraction:
         return money(amount, self.currency, self.catalog.settings.rounding)

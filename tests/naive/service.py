@@ -173,20 +173,31 @@ def standing_items(catalog: Catalog, account: Account, attachment: Attachment, a
 def spend_items(part: Part, items: Sequence[LineItem]) -> list[LineItem]:
     """R6.2: of pricings first, then of the plan, whose comparison includes the former."""
     found = []
-    by_pricing: dict[str, list[Window]] = {}
-    for window in part.windows(["AGGREGATION", "COMPOUND", "COUNTER"]):
-        by_pricing.setdefault(window.pricing.id, []).append(window)
-    for windows in by_pricing.values():
-        pricing = windows[0].pricing
-        if pricing.apply_as == "DEBIT":  # credits are left out
-            covered = [stretch for each in windows if (stretch := overlap((each.start, each.end), part.asked))]
-            charged = sum((item.amount for item in items if item.pricing == pricing.id), ZERO)
-            compared = compare(part, (pricing.minimum, pricing.maximum), covered, charged)
-            found += [priced_by(item, pricing, pricing.segment) for item in compared]
+    for pricing, covered in covered_by_pricing(part):
+        compared = compare(part, (pricing.minimum, pricing.maximum), covered, charged_by(items, pricing))
+        found += [priced_by(item, pricing, pricing.segment) for item in compared]
     terms, stay = terms_of(part.catalog, part.attachment.plan), overlap(part.stretch, part.asked)
     assert stay
-    charged = sum((item.amount for item in [*items, *found] if not is_credit(part.catalog, item)), ZERO)
-    return found + compare(part, (terms.minimum, terms.maximum), [stay], charged)
+    return found + compare(part, (terms.minimum, terms.maximum), [stay], debited(part.catalog, [*items, *found]))
+
+
+def covered_by_pricing(part: Part) -> list[tuple[Pricing, list[Stretch]]]:
+    """What of the part is asked for of each pricing, in all its windows; credits are left out."""
+    found: dict[str, tuple[Pricing, list[Stretch]]] = {}
+    for window in part.windows(["AGGREGATION", "COMPOUND", "COUNTER"]):
+        stretch = overlap((window.start, window.end), part.asked)
+        if stretch and window.pricing.apply_as == "DEBIT":
+            found.setdefault(window.pricing.id, (window.pricing, []))[1].append(stretch)
+    return list(found.values())
+
+
+def charged_by(items: Sequence[LineItem], pricing: Pricing) -> Fraction:
+    return sum((item.amount for item in items if item.pricing == pricing.id), ZERO)
+
+
+def debited(catalog: Catalog, items: Sequence[LineItem]) -> Fraction:
+    """The sum of all that is no credit."""
+    return sum((item.amount for item in items if not is_credit(catalog, item)), ZERO)
 
 
 def compare(

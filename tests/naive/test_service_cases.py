@@ -260,3 +260,31 @@ def test_case_86_a_price_change_of_a_counter(prorated: bool, amounts: str) -> No
 def test_case_87_a_rise_is_prorated() -> None:
     catalog = scene(pricing("counter/seats", "0:1"))
     assert shown(june(catalog, account(levels="seats:01-01:10 seats:06-16:20"))) == "10.00 5.00"
+
+
+# --- Levels over time -------------------------------------------------------------------------------------------------
+
+
+def test_r2_7_a_weighted_sum_is_the_mean_level_of_the_window() -> None:
+    catalog = scene(pricing("disk", "0:1"), aggregations=(total("disk", method="WEIGHTED_SUM"),))
+    assert shown(june(catalog, account(used("05-01:10 06-16:10")))) == "15.00"
+    assert shown(june(catalog, account(used("05-01:10 05-20:-10")))) == "0.00"
+    assert shown(june(catalog, account())) == ""
+
+
+def test_r2_7_the_parts_of_a_window_add_up() -> None:
+    catalog = scene(pricing("disk", "0:1"), aggregations=(total("disk", method="WEIGHTED_SUM"),))
+    of = account(used("05-01:10 06-16:10"))
+    assert shown(rate_account(catalog, of, at("06-01"), at("06-16"))) == "5.00"
+    assert shown(rate_account(catalog, of, at("06-16"), at("07-01"))) == "10.00"
+
+
+def test_r2_7_a_level_goes_on_under_another_segment() -> None:
+    prices = pricing("disk", "0:1", segment=("*",)), pricing("disk", "0:2", "06-16 ", segment=("eu",))
+    catalog = scene(*prices, aggregations=(total("disk", method="WEIGHTED_SUM", segment_fields=("region",)),))
+    of = account(used("05-01:10", region="eu"), used("05-01:20", region="us"))
+    assert [(item.pricing, str(item.amount)) for item in june(catalog, of).items] == [
+        ("P disk * 01-01", "5"),
+        ("P disk * 01-01", "20"),
+        ("P disk eu 06-16", "20"),
+    ]
