@@ -18,6 +18,7 @@ from tests.core.naive_rating import (
 from tests.naive.account import Answer
 from tests.naive.catalog import Pricing
 from tests.naive.rate import rate_account
+from tests.naive.scene import account, at, pricing, scene, total, used
 from tests.naive.stories import Story, story
 from tests.naive.translation import plain
 
@@ -65,6 +66,19 @@ def differences(naive: Sequence[object], core: Sequence[object]) -> str:
     lines += [f"only core: {row}" for row in core if row not in naive]
     lines += ["some rows come more than once"] if not lines and naive != core else []
     return "\n".join(lines)
+
+
+def test_a_gap_is_named_whole_whatever_cuts_other_segments() -> None:
+    """R3.5: no pricing takes the region before June 20; that another region's price changes in between cuts nothing."""
+    prices = (
+        pricing("use", "0:1", "01-01 06-10", segment=("us",)),
+        pricing("use", "0:1", "06-10 ", segment=("us",)),
+        pricing("use", "0:1", "06-20 ", segment=("eu",)),
+    )
+    catalog = scene(*prices, aggregations=(total("use", segment_fields=("region",)),))
+    of = account(used("06-05:3 06-25:1", region="eu"))
+    rating = rate_by_core(catalog, of, at("06-01"), at("07-01"))
+    assert [(each.period.start, each.period.end) for each in rating.unpriced_usages] == [(at("06-01"), at("06-20"))]
 
 
 def test_chance_leaves_nothing_out() -> None:

@@ -100,7 +100,7 @@ def bill_lines(book: Book, previous: datetime, date: datetime) -> list[Line]:
     due += [(item, None) for item in dated_items(book) if previous < item.start <= date]
     charges = [book.charge(item, part) for item, part in due]
     charges.sort(key=lambda charge: ORDER.index(charge.item.kind))
-    discounts, charges = credited(book.catalog, charges)
+    discounts, charges = credited(book, charges)
     for attachment in book.account.attachments:
         discounts += trial(charges, attachment)
     discounts += promotions(charges, book.debts.grants, book.promoted)
@@ -139,12 +139,12 @@ def dated(kind: str, of: str, time: datetime, amount: Fraction, currency: str) -
     return LineItem(kind, "", "", "", time, time, currency, amount, amount, pricing=of)
 
 
-def credited(catalog: Catalog, charges: Sequence[Charge]) -> tuple[list[Discount], list[Charge]]:
+def credited(book: Book, charges: Sequence[Charge]) -> tuple[list[Discount], list[Charge]]:
     """R6.2, R6.4: what maximums and credits take off the charges, and the charges that are left.
 
     They take from the charges by their shares in what they were compared with.
     """
-    discounts = []
+    discounts, catalog = [], book.catalog
     kept = [each for each in charges if each.item.kind != "MAXIMUM_SPEND" and not is_credit(catalog, each.item)]
     for each in charges:
         if each.item.kind == "MAXIMUM_SPEND":
@@ -153,7 +153,7 @@ def credited(catalog: Catalog, charges: Sequence[Charge]) -> tuple[list[Discount
             name = f"maximum {item.attachment} {item.pricing} {item.start} {item.end}"
             discounts.append(take_off("MAXIMUM_SPEND", name, -each.gross, [(one, one.net) for one in compared]))
     items = [replace(each.item, amount=each.gross) for each in charges]
-    for number, item in enumerate(with_credits(catalog, items)[len(kept) + len(discounts) :]):
+    for number, item in enumerate(with_credits(catalog, book.account, items)[len(kept) + len(discounts) :]):
         if item.amount > 0:
             kept.append(Charge(item, Fraction(1), None, item.amount))
             continue

@@ -24,7 +24,7 @@ def rate_account(catalog: Catalog, account: Account, start: datetime, end: datet
         warnings += unpriced(Usage(catalog, part.attachment.plan, events), part.attachment.id, *stretch)
     for attachment in account.attachments:
         items += standing_items(catalog, account, attachment, asked)
-    items = with_credits(catalog, items)
+    items = with_credits(catalog, account, items)
     totals = {item.currency: ZERO for item in items}
     for item in items:
         totals[item.currency] += item.amount

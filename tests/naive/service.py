@@ -226,14 +226,18 @@ def is_credit(catalog: Catalog, item: LineItem) -> bool:
 # --- Credits ----------------------------------------------------------------------------------------------------------
 
 
-def with_credits(catalog: Catalog, items: Sequence[LineItem]) -> list[LineItem]:
-    """R6.4: turn the charges of credit pricings round, product credits first, then global, each by pricing id."""
+def with_credits(catalog: Catalog, account: Account, items: Sequence[LineItem]) -> list[LineItem]:
+    """R6.4: turn the charges of credit pricings round, product credits first, then global, each by pricing id.
+
+    Those of one pricing by attachment, segment and time: where one of them is positive, the order decides.
+    """
+    starts = {each.id: each.start for each in account.attachments}
     bill = [item for item in items if not is_credit(catalog, item)]
     raw = [item for item in items if is_credit(catalog, item)]
     apply_as = {each.id: each.apply_as for each in catalog.pricings}
     for sort in ("PRODUCT_CREDIT", "GLOBAL_CREDIT"):
         own = [item for item in raw if apply_as[item.pricing] == sort]
-        for item in sorted(own, key=lambda item: (item.pricing, item.start, item.segment)):
+        for item in sorted(own, key=lambda item: (item.pricing, starts[item.attachment], item.segment, item.start)):
             before = [each for each in bill if each.currency == item.currency]
             if sort == "PRODUCT_CREDIT":
                 before = [each for each in before if each.product == item.product]

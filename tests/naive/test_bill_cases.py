@@ -166,6 +166,14 @@ def test_case_82_line_items_are_rounded_first() -> None:
     )
 
 
+def test_r6_4_a_balance_pays_what_credits_leave() -> None:
+    filtered = tuple(total(name, filter=("region", frozenset([name]))) for name in ("a", "b"))
+    prices = pricing("a", "0:1"), pricing("b", "0:1", apply_as="GLOBAL_CREDIT")
+    catalog = scene(*prices, terms=Terms(maximum=number("50")), aggregations=filtered)
+    made = june_bill(catalog, balance("100"), used("06-03:80", region="a"), used("06-03:30", region="b"))
+    assert made == "USAGE 80.00 MAXIMUM_SPEND -30.00 USAGE_CREDIT -30.00 BALANCE_CONSUMED -20.00"
+
+
 # --- Promotions -------------------------------------------------------------------------------------------------------
 
 
