@@ -166,13 +166,15 @@ def _run(identity: Identity, command: Command, output: IO[bytes], typed: str = "
 
 
 def _clear_after_crash(data: Path, log: Path) -> None:
-    """Wait for what a killed server left behind, then remove its pid file.
+    """Wait for what a killed server left behind, then remove its pid file and the lock of its socket.
 
-    Its backends end by themselves, but hold the shared memory until then. The pid in the file may by now belong to
-    anybody, above all in a container, where PostgreSQL would take that for a running server.
+    Its backends end by themselves, but hold the shared memory until then. The pid in both files may by now belong to
+    anybody, above all in a container, or to a zombie: PostgreSQL would take that for a running server.
     """
     if not _wait_until(lambda: not _pids_in(data), START_SECONDS):
         raise _failed(f"processes {_pids_in(data)} of a server that was killed do not end", log)
+    # In the data folder, or in one that was made for this server alone.
+    (Path(_sockets(data) or data) / f".s.PGSQL.{SETTINGS['port']}.lock").unlink(missing_ok=True)
     (data / "postmaster.pid").unlink(missing_ok=True)
 
 
