@@ -92,6 +92,11 @@ async def test_units_are_rounded_on_the_exact_ratio(server: Served) -> None:
         ({"quantity": "1" * 39, "cumulative": True}, {("quantity", "STRING_PATTERN")}),
         ({"quantity": "1" * 30 + ".123456789", "cumulative": True}, {("quantity", "DECIMAL_RANGE")}),
         ({"quantity": "1"}, {("cumulative", "FIELD_REQUIRED")}),
+        # Shape and rules of the domain together.
+        (
+            {"quantity": "1e9", "currency": "USX"},
+            {("quantity", "STRING_PATTERN"), ("currency", "CURRENCY_UNKNOWN"), ("cumulative", "FIELD_REQUIRED")},
+        ),
         ({"quantity": "1", "cumulative": True, "bands": []}, {("bands", "REPEATED_MIN_ITEMS")}),
         (
             {"quantity": "1", "cumulative": True, "quantity_per_unit": "0", "currency": "USX"},
@@ -209,6 +214,12 @@ async def rate_account(server: Served, **fields: Any) -> Any:
             {("end_time", "PERIOD_INVALID")},
         ),
         ({"start_time": None}, "INVALID_ARGUMENT", "REQUIRED", {("start_time", "REQUIRED")}),
+        (
+            {"account_id": "no spaces", "end_time": time("2024-07-01")},
+            "INVALID_ARGUMENT",
+            "INVALID",
+            {("account_id", "STRING_PATTERN"), ("end_time", "PERIOD_INVALID")},
+        ),
     ],
 )
 async def test_a_wrong_rating_is_refused(
@@ -329,7 +340,8 @@ async def test_an_accounts_failure_is_its_own(server: Served) -> None:
 
 async def test_a_wrong_request_fails_as_a_whole(server: Served) -> None:
     found = await failure(responses(server, account_ids=["a", "a"], end_time=time("2024-06-01")))
-    assert (found.code, found.violations) == ("INVALID_ARGUMENT", {("account_ids", "REPEATED_UNIQUE")})
+    both = {("account_ids", "REPEATED_UNIQUE"), ("end_time", "PERIOD_INVALID")}
+    assert (found.code, found.violations) == ("INVALID_ARGUMENT", both)
     found = await failure(responses(server, end_time=time("2024-06-01")))
     assert (found.code, found.violations) == ("INVALID_ARGUMENT", {("end_time", "PERIOD_INVALID")})
 

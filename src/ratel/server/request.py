@@ -18,6 +18,7 @@ from ratel.catalog.v1 import (
 )
 from ratel.core.errors import Invalid, Violation
 from ratel.core.plan import PlanTemplate
+from ratel.rating.v1 import rating_service_pb2
 from ratel.server.convert.account import account_from_proto, adjustment_from_proto, attachment_from_proto
 from ratel.server.convert.meter import (
     aggregation_from_proto,
@@ -28,6 +29,8 @@ from ratel.server.convert.meter import (
 )
 from ratel.server.convert.plan import plan_from_proto, plan_template_from_proto
 from ratel.server.convert.pricing import pricing_from_proto
+from ratel.server.convert.rating import quote_to_proto
+from ratel.server.rating import Asked, asked_from_proto
 from ratel.server.validation import check_message
 
 # The fields that say which one an update means. All others are judged when they are merged with what is stored.
@@ -43,6 +46,11 @@ def _template_from_proto(message: plan_template_pb2.PlanTemplate) -> PlanTemplat
     return plan_template_from_proto(message, _WIDEST_CURRENCY)
 
 
+def _check_asked(request: Asked) -> None:
+    if request.HasField("start_time") and request.HasField("end_time"):
+        asked_from_proto(request)
+
+
 _READERS: Final[Mapping[type[Message], Callable[[Any], object]]] = {
     product_pb2.Product: product_from_proto,
     meter_pb2.Meter: meter_from_proto,
@@ -55,6 +63,12 @@ _READERS: Final[Mapping[type[Message], Callable[[Any], object]]] = {
     account_pb2.Account: account_from_proto,
     attachment_pb2.Attachment: attachment_from_proto,
     counter_adjustment_pb2.CounterAdjustment: adjustment_from_proto,
+}
+# Requests whose own fields the core judges: their methods do, and only a wrong shape would keep that from being told.
+_ASKED: Final[Mapping[type[Message], Callable[[Any], object]]] = {
+    rating_service_pb2.QuoteRequest: quote_to_proto,
+    rating_service_pb2.RateAccountRequest: _check_asked,
+    rating_service_pb2.RateAccountsRequest: _check_asked,
 }
 
 
@@ -69,6 +83,8 @@ def check_request(request: Message) -> None:
         wrong = [violation for violation in shape if _is_of_frame(violation)]
     else:
         wrong = [*shape, *_outside(shape, _domain_violations(request))]
+    if shape and (read := _ASKED.get(type(request))):
+        wrong += _outside(shape, _violations(read, request))
     if wrong:
         raise Invalid(wrong)
 
@@ -128,8 +144,7 @@ def _outside(shape: Iterable[Violation], domain: Iterable[Violation]) -> list[Vi
 
 
 def _is_near(one: str, other: str) -> bool:
-    inner, outer = max(one, other, key=len), min(one, other, key=len)
-    return inner == outer or inner.startswith((f"{outer}.", f"{outer}["))
+    return one == other or one.startswith((f"{other}.", f"{other}[")) or other.startswith((f"{one}.", f"{one}["))
 
 
 def _is_of_frame(violation: Violation) -> bool:
