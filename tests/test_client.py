@@ -238,7 +238,7 @@ async def test_an_error_says_all_that_the_server_says(example: Served) -> None:
         await RatingServiceStub(example.channel).Quote(QuoteRequest(quantity="x"))
     said = error_from(caught.value)
     assert (said.code, bool(said.request_id), said.retry_seconds) == (3, True, None)
-    assert [violation.field for violation in said.violations] == ["quantity", "bands"]
+    assert [violation.field for violation in said.violations] == ["quantity", "bands", "cumulative"]
     assert not is_worth_repeating(caught.value)
 
 

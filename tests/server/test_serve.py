@@ -136,13 +136,14 @@ async def test_an_invalid_request_names_every_field_and_the_request(server: Serv
         ("quantity", "STRING_PATTERN"),
         ("bands[0].lower_limit", "STRING_PATTERN"),
         ("currency", "STRING_PATTERN"),
+        ("cumulative", "FIELD_REQUIRED"),
     }
     assert failure.retry_seconds is None
 
 
 async def test_more_mistakes_than_a_trailer_holds_are_counted(server: Served) -> None:
     bands = [Band(lower_limit="x", unit_price="y")] * 100
-    failure = await failure_of(server.rating.Quote(QuoteRequest(quantity="1", bands=bands)))
+    failure = await failure_of(server.rating.Quote(QuoteRequest(quantity="1", cumulative=True, bands=bands)))
     *named, rest = failure.violations
     assert rest.reason == "MORE"
     assert f"and {200 - len(named)} more" == rest.description
