@@ -159,6 +159,8 @@ def _text_partial(texts: list[str | None], *, keeps_values: bool) -> Partial:
 
 
 def _number_partial(events: Events, numbers: Sequence[Decimal | None], places: list[int]) -> Partial:
+    if len(places) == 1:  # most are, where usage is spread over many accounts
+        return _one_number(events, numbers[places[0]], places[0])
     partial = Partial(event_count=len(places))
     found = [(number, place) for place in places if (number := numbers[place]) is not None]
     if not found:
@@ -172,6 +174,13 @@ def _number_partial(events: Events, numbers: Sequence[Decimal | None], places: l
     partial.latest_id = events.id_at(latest)
     partial.latest_value = numbers[latest]
     return partial
+
+
+def _one_number(events: Events, number: Decimal | None, place: int) -> Partial:
+    if number is None:
+        return Partial(1)
+    time = instant_from_microseconds(events.times[place])
+    return Partial(1, 1, number, number, number, time, events.id_at(place), number)
 
 
 def _latest(events: Events, places: list[int]) -> int:

@@ -20,7 +20,7 @@ from ratel.core.tail import Tail
 from ratel.store.definition import read_definitions
 from ratel.store.lock import LOCK_FOLD, LOCK_INGEST_ALONE
 from ratel.store.pool import Connection
-from ratel.store.usage import read_events
+from ratel.store.usage import politely, read_events
 
 # Events folded in one transaction: a second or two of work, if all must be read again.
 FOLD_EVENTS_MAX = 1_000_000
@@ -238,11 +238,11 @@ async def upsert(connection: Connection, buckets: Mapping[Bucket, Partial]) -> N
     """Add partials to the stored buckets; in a transaction that holds the fold lock."""
     keyed = sorted((bucket[:4], segment_key(bucket.segment), bucket.segment, bucket) for bucket in buckets)
     rows = (_bucket_row(bucket, key, buckets[bucket]) for _, key, _, bucket in keyed)
-    await connection.copy_records_to_table("staged_buckets", records=rows, columns=BUCKET_COLUMNS)
+    await connection.copy_records_to_table("staged_buckets", records=politely(rows), columns=BUCKET_COLUMNS)
     await connection.execute(UPSERT_BUCKETS)
-    values = [row for _, key, _, bucket in keyed for row in _value_rows(bucket, key, buckets[bucket])]
-    if values:
-        await connection.copy_records_to_table("staged_values", records=values, columns=VALUE_COLUMNS)
+    if any(partial.values for partial in buckets.values()):
+        values = (row for _, key, _, bucket in keyed for row in _value_rows(bucket, key, buckets[bucket]))
+        await connection.copy_records_to_table("staged_values", records=politely(values), columns=VALUE_COLUMNS)
         await connection.execute(INSERT_VALUES)
 
 

@@ -4,6 +4,7 @@ An event is its account and its key, for ever. Whoever appends learns of each ev
 already with the same content, or is there with other content.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,8 @@ from ratel.store.pool import Connection
 
 # Rows that are in memory at once when many events are read.
 ROWS_PER_FETCH: Final = 10_000
+# Rows that are encoded before others get their turn: some milliseconds.
+ROWS_PER_TURN: Final = 500
 EVENT_COLUMNS: Final = (
     "event_key",
     "event_time",
@@ -89,6 +92,14 @@ async def read_events(connection: Connection, statement: str, *parameters: objec
         yield events_from_rows(rows)
 
 
+async def politely(rows: Iterable[tuple[object, ...]]) -> AsyncIterator[tuple[object, ...]]:
+    """Yield rows to be copied, and let others work now and then: to encode many takes long."""
+    for count, row in enumerate(rows):
+        if not count % ROWS_PER_TURN:
+            await asyncio.sleep(0)
+        yield row
+
+
 def _rows_of(events: Events, batch_id: int, places: Iterable[int]) -> Iterable[tuple[object, ...]]:
     return (
         (
@@ -146,7 +157,7 @@ async def append(connection: Connection, batch_id: int, events: Events, earlier:
     firsts, repeats = _apart(events)
     rows = _rows_of(events, batch_id, firsts)
     columns = ("event_key", "event_time", "batch_id", *EVENT_COLUMNS[2:])
-    await connection.copy_records_to_table("staged_events", records=rows, columns=columns)
+    await connection.copy_records_to_table("staged_events", records=politely(rows), columns=columns)
     status = await connection.execute(INSERT_STAGED)
     count = int(status.split()[-1])
     others = {} if count == len(firsts) else await _read_others(connection, batch_id, events, firsts)
