@@ -255,6 +255,7 @@ def _price(story: Story, words: list[str]) -> None:
             description=options.get("description", "").replace("_", " "),
             apply_as=ApplyAs(options.get("as", "DEBIT")),
             counter_terms=CounterTerms(
+                running_total_in_advance="total_in_arrears" not in plain,
                 prorate_running_total="whole_total" not in plain,
                 prorate_debit="whole_debit" not in plain,
                 prorate_credit="whole_credit" not in plain,

@@ -146,6 +146,8 @@ class LineItem:
         bill_period: the whole grid period in which the service begins: what is compared with minimums together.
         amount: rounded once, with exactly the currency's digits.
         exact_amount: before it was rounded.
+        in_advance: whether it falls due as its bill period begins, not when its service has ended.
+        source_id: names what else made it, where pricing and priced thing do not tell line items apart.
     """
 
     kind: LineItemKind
@@ -160,6 +162,8 @@ class LineItem:
     amount: Decimal
     exact_amount: Decimal
     workings: Workings
+    in_advance: bool = False
+    source_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,67 @@ class FormulaRange(Unready):
     reason = "FORMULA_RANGE"
 
 
+class UsageUnpriced(Unready):
+    """Usage is due that no pricing takes, so that no bill can be made (R3.5).
+
+    Metadata ``attachment_id``, ``priced_id``, ``start_time`` and ``quantity`` of the first, ``count`` of all.
+    """
+
+    reason = "USAGE_UNPRICED"
+
+    def __init__(self, priced_id: str, **metadata: str) -> None:
+        message = f"usage of {priced_id!r} has no pricing: preview the bill to see all of it"
+        super().__init__(message, priced_id=priced_id, **metadata)
+
+
+class PricingBilled(Unready):
+    """The pricing rated an approved or locked bill, so it is fixed (R3.5); metadata ``pricing_id``."""
+
+    reason = "PRICING_BILLED"
+
+    def __init__(self, pricing_id: str) -> None:
+        message = f"pricing {pricing_id!r} rated a bill that is approved: only descriptions and a later end may change"
+        super().__init__(message, pricing_id=pricing_id)
+
+
+class BillPending(Unready):
+    """The bill is not approved yet."""
+
+    reason = "BILL_PENDING"
+    message = "the bill is not approved yet"
+
+
+class BillApproved(Unready):
+    """The bill is approved: recalculate it first, which makes it pending."""
+
+    reason = "BILL_APPROVED"
+    message = "the bill is approved: recalculate it first"
+
+
+class BillLocked(Unready):
+    """The bill is locked and never changes."""
+
+    reason = "BILL_LOCKED"
+    message = "the bill is locked"
+
+
+class BillStale(Unready):
+    """An earlier bill has changed since: recalculate this one first."""
+
+    reason = "BILL_STALE"
+    message = "an earlier bill has changed since: recalculate this one first"
+
+
+class LaterBillFixed(Unready):
+    """A later bill is approved or locked, so this one may not change (R12.4); metadata ``invoice_date`` of that one."""
+
+    reason = "LATER_BILL_FIXED"
+
+    def __init__(self, invoice_date: str) -> None:
+        message = f"the bill of {invoice_date} is approved already: what has changed will be on the one after it"
+        super().__init__(message, invoice_date=invoice_date)
+
+
 class SchemaUnknown(Unready):
     """The database's schema is not the one that this version works with; metadata ``found`` and ``wanted``."""
 
@@ -220,6 +281,13 @@ class TransactionConflict(Stale):
 
     def __init__(self, message: str = "another transaction was in the way; nothing was written") -> None:
         super().__init__(message)
+
+
+class BillChanged(Stale):
+    """Others kept changing the account's bills while this one was made."""
+
+    reason = "BILL_CHANGED"
+    message = "others kept changing the account's bills meanwhile"
 
 
 class Exhausted(RatelError):

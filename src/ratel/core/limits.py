@@ -55,6 +55,9 @@ RATING_WINDOWS_MAX = 10_000
 """Bill periods, windows and slices of one account's rating: ten years of days for one thing, or of months for twenty;
 bounds what one request computes to about a second."""
 
+BILL_WINDOWS_MAX = 100_000
+"""The same of one account's bill, which looks back to where its attachments began: ten years of days for ten things."""
+
 USAGE_STRETCHES_MAX = 10_000
 """Stretches of time that one query of usage reads, over all its aggregations: a year of hours; a megabyte of answer."""
 

@@ -62,6 +62,7 @@ class _Change:
     service: Period
     is_prorated: bool
     day: date | None = None
+    in_advance: bool = False
 
 
 def _running_total(thing_part: ThingPart, window: Window, levels: Levels, *, is_prorated: bool) -> Iterator[LineItem]:
@@ -74,7 +75,9 @@ def _running_total(thing_part: ThingPart, window: Window, levels: Levels, *, is_
         is_asked = window.asked.start == window.period.start
         service = Period(window.period.start, part.covered.end) if is_asked else None
     if service:
-        change = _Change(LineItemKind.COUNTER_RUNNING_TOTAL, level, None, service, is_prorated)
+        in_advance = window.pricing.counter_terms.running_total_in_advance
+        kind = LineItemKind.COUNTER_RUNNING_TOTAL
+        change = _Change(kind, level, None, service, is_prorated, in_advance=in_advance)
         yield from _line_item(thing_part, window, change)
 
 
@@ -123,6 +126,7 @@ def _line_item(thing_part: ThingPart, window: Window, change: _Change) -> Iterat
         amount=rounded(service, exact_amount),
         exact_amount=exact_amount,
         workings=workings,
+        in_advance=change.in_advance,
     )
 
 

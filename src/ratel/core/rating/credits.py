@@ -20,7 +20,8 @@ def usage_credits(draft: Draft) -> Iterator[LineItem]:
         _count(left, item)
     for apply_as in (ApplyAs.PRODUCT_CREDIT, ApplyAs.GLOBAL_CREDIT):
         # Stable: those of one pricing stay in the order of attachments, things, segments and time.
-        for charge in sorted(draft.in_order(_charges(draft, apply_as)), key=lambda item: item.pricing_id):
+        charges = draft.in_order(filter(draft.includes, _charges(draft, apply_as)))
+        for charge in sorted(charges, key=lambda item: item.pricing_id):
             is_product = apply_as is ApplyAs.PRODUCT_CREDIT
             source = (charge.currency, charge.origin.product_id) if is_product else (charge.currency,)
             item = _credit(charge, max(left[source], ZERO))

@@ -1,6 +1,6 @@
 """What the passes share: usage sorted by the pricing that takes it, and the line items made so far."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -47,18 +47,24 @@ class ThingUsage:
     unpriced: tuple[Taken, ...]
 
 
+def _every(item: LineItem) -> bool:
+    return True
+
+
 @dataclass(slots=True)
 class Draft:
     """A rating on its way through the passes; each sees the line items of those before it.
 
     Attributes:
         levels: of the counters that have adjustments, by id.
+        includes: tells which charges are credited here: on a bill, those that fall due together.
     """
 
     scope: Scope
     thing_usages: tuple[ThingUsage, ...]
     levels: Mapping[str, Levels]
     line_items: list[LineItem] = field(default_factory=list)
+    includes: Callable[[LineItem], bool] = _every
 
     def in_order(self, line_items: Iterable[LineItem]) -> list[LineItem]:
         """Return line items by attachment, priced thing, segment and time."""

@@ -1,6 +1,6 @@
 """From a scope and its usage to line items and totals: pure, so that the same input always gives the same bytes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 from ratel.core.bill import AccountRating, LineItem, sum_by_currency
@@ -17,14 +17,19 @@ from ratel.core.rating.usage import usage
 
 Pass: TypeAlias = Callable[[Draft], Iterator[LineItem]]
 
-PASSES: Final[tuple[Pass, ...]] = (
+SERVICE_PASSES: Final[tuple[Pass, ...]] = (
     usage,
     counters,
     standing_charges,
     pricing_spends,
     plan_spends,
-    usage_credits,
 )
+"""What a bill period comes to, whenever it is billed."""
+
+BILL_PASSES: Final[tuple[Pass, ...]] = (usage_credits,)
+"""What takes from the line items that stand together: those asked for, or those of one bill."""
+
+PASSES: Final = (*SERVICE_PASSES, *BILL_PASSES)
 """The order of computation (R12.2): each pass sees the line items of those before it, and adds its own."""
 
 
@@ -39,19 +44,25 @@ def rate(scope: Scope, partials: Partials) -> AccountRating:
     Raises:
         FormulaRange: a compound's result has too many digits.
     """
-    context = scope.context
-    draft = Draft(
-        scope,
-        tuple(sort_usage(each, partials) for each in scope.thing_parts),
-        levels_by_counter(context.adjustments),
-    )
-    for each in PASSES:
-        draft.line_items.extend(tuple(each(draft)))
+    draft = empty_draft(scope, partials)
+    add_passes(draft, PASSES)
     return AccountRating(
-        account_id=context.account.id,
+        account_id=scope.context.account.id,
         period=scope.asked,
         line_items=tuple(draft.line_items),
         totals=sum_by_currency(draft.line_items),
         unpriced_usages=tuple(unpriced_usages(draft)),
         unattached_usages=tuple(unattached_usages(scope, partials)),
     )
+
+
+def empty_draft(scope: Scope, partials: Partials) -> Draft:
+    """Return a draft with its usage sorted and no line items yet."""
+    thing_usages = tuple(sort_usage(each, partials) for each in scope.thing_parts)
+    return Draft(scope, thing_usages, levels_by_counter(scope.context.adjustments))
+
+
+def add_passes(draft: Draft, passes: Iterable[Pass]) -> None:
+    """Let passes add their line items to a draft, one after the other."""
+    for each in passes:
+        draft.line_items.extend(tuple(each(draft)))

@@ -96,21 +96,23 @@ def survey(context: RatingContext, asked: Period) -> Scope:
         Invalid: there are more than `RATING_WINDOWS_MAX` windows, at ``end_time``.
         PeriodInvalid: a bill period reaches outside the years 1 to 9999.
     """
-    services = tuple(_services(context, asked))
-    budget = _Budget()
+    services = tuple(services_of(context, asked))
+    budget = Budget(RATING_WINDOWS_MAX, "end_time")
     parts = tuple(part for service in services for part in budget.spend(parts_of(service)))
-    thing_parts = tuple(budget.spend_windows(_thing_parts(services, parts)))
-    return Scope(context, asked, services, parts, thing_parts, tuple(_unattached(context, services, asked)))
+    thing_parts = tuple(budget.spend_windows(thing_parts_of(services, parts)))
+    return Scope(context, asked, services, parts, thing_parts, tuple(unattached_reads(context, services, asked)))
 
 
-def _services(context: RatingContext, asked: Period) -> Iterator[Service]:
+def services_of(context: RatingContext, asked: Period) -> Iterator[Service]:
+    """Yield what of each attachment is asked for, by the attachment's start."""
     for attachment in sorted(context.attachments, key=lambda each: (each.period.start, each.id)):
         service = service_of(context.account, attachment, context.plans[attachment.plan_id], asked)
         if service:
             yield service
 
 
-def _thing_parts(services: Iterable[Service], parts: Iterable[Part]) -> Iterator[ThingPart]:
+def thing_parts_of(services: Iterable[Service], parts: Iterable[Part]) -> Iterator[ThingPart]:
+    """Yield every priced thing of every part, by service, thing and time."""
     parts = tuple(parts)
     for service in services:
         own = [part for part in parts if part.service is service]
@@ -118,18 +120,26 @@ def _thing_parts(services: Iterable[Service], parts: Iterable[Part]) -> Iterator
             yield from (thing_part(part, thing) for part in own)
 
 
-class _Budget:
-    """Bounds the work of one account: stops while parts and windows are being made, not after."""
+class Budget:
+    """Bounds the work of one account: stops while parts and windows are being made, not after.
 
-    def __init__(self) -> None:
-        self._left = RATING_WINDOWS_MAX
+    Args:
+        count_max: how many bill periods, windows and slices there may be.
+        field: the path of what asks for them.
+    """
+
+    def __init__(self, count_max: int, field: str) -> None:
+        self._count_max = self._left = count_max
+        self._field = field
 
     def spend(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """Pass on bill periods as far as the budget goes."""
         for part in parts:
             self._take(1)
             yield part
 
     def spend_windows(self, thing_parts: Iterable[ThingPart]) -> Iterator[ThingPart]:
+        """Pass on windows and slices as far as the budget goes."""
         for each in thing_parts:
             self._take(len(each.windows) + len(each.slices))
             yield each
@@ -137,14 +147,15 @@ class _Budget:
     def _take(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
-            message = f"must leave at most {RATING_WINDOWS_MAX} windows to rate: ask for less at once"
-            raise Invalid((Violation("end_time", "WINDOW_COUNT", message),))
+            message = f"must leave at most {self._count_max} windows to rate: ask for less at once"
+            raise Invalid((Violation(self._field, "WINDOW_COUNT", message),))
 
 
 # --- Usage outside attachments ----------------------------------------------------------------------------------------
 
 
-def _unattached(context: RatingContext, services: Iterable[Service], asked: Period) -> Iterator[Read]:
+def unattached_reads(context: RatingContext, services: Iterable[Service], asked: Period) -> Iterator[Read]:
+    """Yield the event counts to read where the account is on no plan of a meter's product."""
     covered: dict[str, list[Period]] = {}
     for service in services:
         covered.setdefault(service.plan.template.product_id, []).append(service.asked)

@@ -51,4 +51,5 @@ def _line_item(service: Service, span: Period, amount: Decimal) -> Iterator[Line
         amount=rounded(service, exact_amount),
         exact_amount=exact_amount,
         workings=workings,
+        in_advance=service.plan.terms.standing_charge_in_advance,
     )

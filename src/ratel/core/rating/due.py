@@ -1,0 +1,205 @@
+"""What of an account's service is due up to an invoice date, and on which day each line item fell due (R12.3).
+
+A line item falls due where a bill period of its attachment begins or ends: in advance as its part of a period begins,
+in arrears when its service has ended; if that is inside a period, at the end of it. What falls due on one day stands
+together, however late it is billed: so what is due does not depend on when bills are made.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Final
+
+from ratel.core.bill import LineItem, UnattachedUsage, UnpricedUsage
+from ratel.core.limits import BILL_WINDOWS_MAX
+from ratel.core.money import exact
+from ratel.core.period import Frequency, Grid, Period, local_date, start_of_day
+from ratel.core.plan import bill_grid
+from ratel.core.rating.draft import Draft, Partials, ThingUsage
+from ratel.core.rating.rate import BILL_PASSES, SERVICE_PASSES, add_passes, empty_draft
+from ratel.core.rating.scope import Budget, RatingContext, Scope, services_of, thing_parts_of, unattached_reads
+from ratel.core.rating.unpriced import unattached_usages, unpriced_usages
+from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, service_of
+
+_FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
+_MARGIN: Final = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class DueItem:
+    """A line item and the local day on which it fell due."""
+
+    date: date
+    item: LineItem
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """All that an account owed up to an invoice date by one snapshot, whatever was billed of it.
+
+    Attributes:
+        items: by the day on which they fell due, then in the order of computation.
+        unpriced_usages: usage of periods that are due, which no pricing takes.
+        unattached_usages: usage outside every attachment, in the period that ends on the invoice date.
+    """
+
+    items: tuple[DueItem, ...]
+    unpriced_usages: tuple[UnpricedUsage, ...]
+    unattached_usages: tuple[UnattachedUsage, ...]
+
+    def until(self, invoice_date: date) -> list[LineItem]:
+        """Return what was due on an invoice date that is no later."""
+        return [each.item for each in self.items if each.date <= invoice_date]
+
+
+def known_period(invoice_date: date) -> Period:
+    """Return a period that holds all that a bill may depend on, whatever the time zone."""
+    try:
+        return Period(_FIRST, datetime(invoice_date.year, invoice_date.month, invoice_date.day, tzinfo=UTC) + _MARGIN)
+    except OverflowError:
+        return Period(_FIRST, datetime.max.replace(tzinfo=UTC))
+
+
+@exact
+def survey_due(context: RatingContext, frequency: Frequency, invoice_date: date) -> Scope:
+    """Find what is to be rated for the plans of a frequency: all bill periods that began by the invoice date.
+
+    Args:
+        context: with all attachments that started by the invoice date.
+        frequency: of the plans to bill, whatever their interval.
+        invoice_date: a local day.
+
+    Raises:
+        Invalid: there are more than `BILL_WINDOWS_MAX` windows, at ``invoice_date``.
+        PeriodInvalid: a bill period reaches outside the years 1 to 9999.
+    """
+    services = tuple(_services(context, frequency, invoice_date))
+    budget = Budget(BILL_WINDOWS_MAX, "invoice_date")
+    parts = tuple(part for service in services for part in budget.spend(_parts(service, invoice_date)))
+    thing_parts = (_without_usage_to_come(each, invoice_date) for each in thing_parts_of(services, parts))
+    closed = _closed_period(context, frequency, invoice_date)
+    reads: tuple[Read, ...] = ()
+    if closed is not None:
+        reads = tuple(unattached_reads(context, services_of(context, closed), closed))
+    asked = closed or known_period(invoice_date)
+    return Scope(context, asked, services, parts, tuple(budget.spend_windows(thing_parts)), reads)
+
+
+def _services(context: RatingContext, frequency: Frequency, invoice_date: date) -> Iterator[Service]:
+    for attachment in sorted(context.attachments, key=lambda each: (each.period.start, each.id)):
+        plan = context.plans[attachment.plan_id]
+        grid = plan.grid(attachment.epoch, context.account.epoch)
+        invoice_time = start_of_day(invoice_date, grid.zone)
+        if plan.template.frequency is frequency and attachment.period.start <= invoice_time:
+            # As far as what is paid in advance reaches.
+            last = grid.boundary(grid.number_at(invoice_time) + plan.terms.standing_charge_interval)
+            service = service_of(context.account, attachment, plan, Period(attachment.period.start, last))
+            if service is not None:
+                yield service
+
+
+def _parts(service: Service, invoice_date: date) -> Iterator[Part]:
+    invoice_time = start_of_day(invoice_date, service.grid.zone)
+    for part in parts_of(service):
+        if part.bill_period.start > invoice_time:
+            return
+        yield part
+
+
+def _without_usage_to_come(thing_part: ThingPart, invoice_date: date) -> ThingPart:
+    """Leave out the usage of a period that is not over: it is billed in arrears, so it need not be read."""
+    invoice_time = start_of_day(invoice_date, thing_part.part.service.grid.zone)
+    is_over = end_of(thing_part.part.bill_period) <= invoice_time
+    return thing_part if is_over else replace(thing_part, slices=())
+
+
+def _closed_period(context: RatingContext, frequency: Frequency, invoice_date: date) -> Period | None:
+    """Return the account's own period of the frequency up to the invoice date; None if nothing tells its calendar."""
+    for plan in context.plans.values():
+        if plan.template.frequency is frequency:
+            grid = bill_grid(replace(plan.template, interval=1), plan.settings, context.account.epoch)
+            end = start_of_day(invoice_date, grid.zone)
+            return Period(grid.period_at(end - timedelta.resolution).start, end)
+    return None
+
+
+# --- When it falls due ------------------------------------------------------------------------------------------------
+
+
+class _Calendar:
+    """Says on which day line items fall due."""
+
+    def __init__(self, services: Iterable[Service]) -> None:
+        self._services = {service.attachment.id: service for service in services}
+
+    def date_of(self, item: LineItem) -> date:
+        """Return the day on which a line item falls due."""
+        service = self._services[item.origin.attachment_id]
+        if not item.in_advance:
+            return _boundary_from(service.grid, end_of(item.service))
+        covered = item.bill_period.intersect(service.attachment.period) or item.service
+        return _boundary_from(service.grid, covered.start)
+
+    def is_due_on(self, day: date, item: LineItem) -> bool:
+        """Tell whether a line item falls due on a day."""
+        return self.date_of(item) == day
+
+
+def _boundary_from(grid: Grid, instant: datetime) -> date:
+    """Return the first day at or after an instant on which a bill period begins."""
+    number = grid.number_at(instant)
+    boundary = grid.boundary(number)
+    return local_date(boundary if boundary == instant else grid.boundary(number + 1), grid.zone)
+
+
+def _days_of(part: Part) -> set[date]:
+    """Return the days on which something of a part may fall due."""
+    grid = part.service.grid
+    return {_boundary_from(grid, part.covered.start), local_date(end_of(part.bill_period), grid.zone)}
+
+
+@exact
+def due(scope: Scope, partials: Partials, invoice_date: date) -> Due:
+    """Return all that is due up to an invoice date.
+
+    Args:
+        scope: what `survey_due` found.
+        partials: what is kept of the account's events for each of ``scope.reads``.
+        invoice_date: the same as of the survey.
+
+    Raises:
+        FormulaRange: a compound's result has too many digits.
+    """
+    draft = empty_draft(scope, partials)
+    add_passes(draft, SERVICE_PASSES)
+    calendar = _Calendar(scope.services)
+    items: list[DueItem] = []
+    for day, found in sorted(_by_day(draft, calendar).items()):
+        if day <= invoice_date:
+            add_passes(found, BILL_PASSES)
+            items += (DueItem(day, item) for item in found.line_items)
+    unpriced = tuple(unpriced_usages(draft))
+    return Due(tuple(items), unpriced, tuple(unattached_usages(scope, partials)))
+
+
+def _by_day(draft: Draft, calendar: _Calendar) -> dict[date, Draft]:
+    """Return for each day a draft with what falls due then, and with what may be credited then."""
+    usages: dict[date, list[ThingUsage]] = defaultdict(list)
+    items: dict[date, list[LineItem]] = defaultdict(list)
+    days = {part: _days_of(part) for part in draft.scope.parts}
+    for usage in draft.thing_usages:
+        for day in days[usage.thing_part.part]:
+            usages[day].append(usage)
+    for item in draft.line_items:
+        items[calendar.date_of(item)].append(item)
+    return {
+        day: replace(
+            draft,
+            thing_usages=tuple(usages[day]),
+            line_items=items[day],
+            includes=partial(calendar.is_due_on, day),
+        )
+        for day in usages.keys() | items.keys()
+    }
