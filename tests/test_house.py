@@ -44,8 +44,8 @@ def walk(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not NOT_OURS.match(path.name):
             yield from walk(path)
-        elif path.is_file() and not GENERATED.search(path.relative_to(ROOT).as_posix()):
-            yield path
+        elif path.is_file() and path.name != ".git" and not GENERATED.search(path.relative_to(ROOT).as_posix()):
+            yield path  # .git is a file in a second work tree, and names the first
 
 
 OURS = list(walk(ROOT))

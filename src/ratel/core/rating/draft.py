@@ -14,6 +14,8 @@ from ratel.core.meter import Aggregation
 from ratel.core.money import ZERO, round_amount
 from ratel.core.pricing import WILDCARD, Pricing
 from ratel.core.quantity import Quantity, Values, by_segment, compound_quantity, merge, quantity_of
+from ratel.core.rating.book import Book
+from ratel.core.rating.remainder import Remainder, remainder_of
 from ratel.core.rating.scope import Scope
 from ratel.core.window import Read, Service, Slice, ThingPart
 
@@ -58,6 +60,7 @@ class Draft:
     Attributes:
         levels: of the counters that have adjustments, by id.
         includes: tells which charges are credited here: on a bill, those that fall due together.
+        book: what is remembered from draft to draft.
     """
 
     scope: Scope
@@ -65,6 +68,17 @@ class Draft:
     levels: Mapping[str, Levels]
     line_items: list[LineItem] = field(default_factory=list)
     includes: Callable[[LineItem], bool] = _every
+    book: Book = field(default_factory=Book)
+    _remainder: Remainder | None = None
+
+    @property
+    def remainder(self) -> Remainder:
+        """What maximums and credits left of the line items so far; passes after the credits keep it true."""
+        if self._remainder is None:
+            windows = (window for each in self.thing_usages for window in each.thing_part.windows)
+            apply_as = {window.pricing.id: window.pricing.apply_as for window in windows}
+            self._remainder = remainder_of(self.line_items, apply_as)
+        return self._remainder
 
     def in_order(self, line_items: Iterable[LineItem]) -> list[LineItem]:
         """Return line items by attachment, priced thing, segment and time."""
