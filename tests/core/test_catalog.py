@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -32,6 +33,7 @@ from ratel.core.money import RoundingMode
 from ratel.core.period import Frequency, Period
 from ratel.core.plan import Plan, PlanTemplate, Settings, Terms, bill_grid, effective_terms, fit_plan
 from ratel.core.pricing import (
+    ApplyAs,
     CounterTerms,
     Owner,
     OwnerKind,
@@ -247,6 +249,16 @@ def test_what_only_some_things_have() -> None:
         ("pool", "POOL_WITHOUT_WILDCARD"),
         ("counter_terms", "COUNTER_TERMS_UNEXPECTED"),
     }
+
+
+def test_a_credit_has_no_spend() -> None:
+    spend = SpendLimits(minimum=Decimal(1), maximum=Decimal(2))
+    pricing(PricedKind.AGGREGATION, spend=spend)
+    for apply_as in (ApplyAs.PRODUCT_CREDIT, ApplyAs.GLOBAL_CREDIT):
+        assert violations(partial(pricing, PricedKind.AGGREGATION, spend=spend, apply_as=apply_as)) == {
+            ("minimum_spend", "SPEND_OF_CREDIT"),
+            ("maximum_spend", "SPEND_OF_CREDIT"),
+        }
 
 
 def test_a_pricing_fits_its_place() -> None:

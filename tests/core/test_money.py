@@ -190,10 +190,8 @@ AMOUNTS = """
     0.335       | USD      | HALF_UP   | 0.34        | case 82
     0.345       | USD      | HALF_EVEN | 0.34        | half to even
     0.335       | USD      | HALF_EVEN | 0.34        | half to even
-    0.341       | USD      | UP        | 0.35        | away from zero
     0.349       | USD      | DOWN      | 0.34        | toward zero
     -0.335      | USD      | HALF_UP   | -0.34       | half away from zero
-    -0.341      | USD      | UP        | -0.35       | away from zero
     -0.004      | USD      | HALF_UP   | 0.00        | -0.00 is 0
     187         | USD      | HALF_UP   | 187.00      | exactly the currency's digits
     14376.35    | JPY      | HALF_UP   | 14376       | case 92: 95 x 151.33, no minor unit

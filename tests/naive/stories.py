@@ -118,7 +118,7 @@ class Maker:
 
     def settings(self) -> Settings:
         epochs = {name: self.day() for name in ("DAILY", "WEEKLY", "MONTHLY", "ANNUALLY") if self.often(15)}
-        rounding = self.chance.choice(("HALF_UP", "HALF_UP", "HALF_EVEN", "UP", "DOWN"))
+        rounding = self.chance.choice(("HALF_UP", "HALF_UP", "HALF_EVEN", "DOWN"))
         return Settings(self.zone.key, epochs=epochs, rounding=rounding)
 
     def meter(self, name: str, product: str) -> Meter:

@@ -195,6 +195,12 @@ WRONG += [
         maximum_spend="0.002",
     ),
     wrong_pricing(
+        "a minimum of a credit",
+        {("minimum_spend", "SPEND_OF_CREDIT")},
+        minimum_spend="2",
+        apply_as=pricing_pb2.APPLY_AS_PRODUCT_CREDIT,
+    ),
+    wrong_pricing(
         "a maximum below the minimum",
         {("maximum_spend", "MAXIMUM_BELOW_MINIMUM")},
         minimum_spend="2",

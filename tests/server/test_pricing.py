@@ -129,7 +129,7 @@ async def test_everything_that_is_stored_comes_back(server: Served) -> None:
         maximum_spend="100.5",
         maximum_spend_description="At most",
         description="Seats",
-        apply_as=2,
+        apply_as=1,
         counter_terms=CounterTerms(prorate_debit=False),
     )
     created = (await server.catalog.CreatePricing(pb.CreatePricingRequest(pricing=full))).pricing

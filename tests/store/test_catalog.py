@@ -85,6 +85,7 @@ PRICING = Pricing(
     segment=("*",),
     segment_fields=("region",),
     pool=True,
+    apply_as=ApplyAs.GLOBAL_CREDIT,
 )
 FULL = Pricing(
     id="seats",
@@ -98,7 +99,6 @@ FULL = Pricing(
     ),
     spend=SpendLimits(Decimal("1.00"), True, "Least", Decimal("2.00"), "Most"),  # noqa: FBT003
     description="Seats",
-    apply_as=ApplyAs.GLOBAL_CREDIT,
     counter_terms=CounterTerms(False, False, True, False),  # noqa: FBT003
 )
 BOTH = replace(

@@ -165,14 +165,12 @@ class RoundingMode(StrEnum):
 
     HALF_UP = "HALF_UP"
     HALF_EVEN = "HALF_EVEN"
-    UP = "UP"
     DOWN = "DOWN"
 
 
 _DECIMAL_ROUNDING: Final = {
     RoundingMode.HALF_UP: ROUND_HALF_UP,
     RoundingMode.HALF_EVEN: ROUND_HALF_EVEN,
-    RoundingMode.UP: ROUND_UP,
     RoundingMode.DOWN: ROUND_DOWN,
 }
 

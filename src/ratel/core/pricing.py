@@ -98,7 +98,7 @@ class Pricing:
 
     Raises:
         Invalid: with all mistakes: a compound or counter with a segment, a pool without a wildcard, terms of a counter
-            for something else.
+            for something else, a spend of a pricing that is applied as a credit.
     """
 
     id: str
@@ -122,6 +122,10 @@ class Pricing:
             mistakes.add("pool", "POOL_WITHOUT_WILDCARD", "must be false without a wildcard in the segment")
         if self.counter_terms != CounterTerms() and self.priced.kind is not PricedKind.COUNTER:
             mistakes.add("counter_terms", "COUNTER_TERMS_UNEXPECTED", "must not be set: only counters have them")
+        if self.apply_as is not ApplyAs.DEBIT:
+            for field, amount in (("minimum_spend", self.spend.minimum), ("maximum_spend", self.spend.maximum)):
+                if amount is not None:
+                    mistakes.add(field, "SPEND_OF_CREDIT", "must not be set for a pricing that is applied as a credit")
         mistakes.check()
 
 

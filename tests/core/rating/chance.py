@@ -105,7 +105,7 @@ def _price(chance: Random, thing: str, owner: str, segment: tuple[str, ...], str
     if thing == "n":
         words += [switch for switch in ("whole_total", "whole_debit", "whole_credit") if chance.random() < 0.3]
     elif chance.random() < 0.15:
-        words.append(f"as={chance.choice(('PRODUCT_CREDIT', 'GLOBAL_CREDIT'))}")
+        return " ".join([*words, f"as={chance.choice(('PRODUCT_CREDIT', 'GLOBAL_CREDIT'))}"])
     if chance.random() < 0.2:
         words.append(f"minimum={chance.choice(('5', '12.34'))}")
     if chance.random() < 0.1:

@@ -194,7 +194,9 @@ class Pricing(_message.Message):
     segment in parentheses.
     """
     apply_as: Global___ApplyAs.ValueType
-    """Whether the charge is added, or given as credit. UNSPECIFIED means DEBIT."""
+    """Whether the charge is added, or given as credit, which cannot have a minimum or maximum spend. UNSPECIFIED means
+    DEBIT.
+    """
     etag: _builtins.str
     """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
     by the server.

@@ -13,7 +13,7 @@ from typing import Final
 from ratel.core.bill import LineItem, LineItemKind, Segment, SpendWorkings
 from ratel.core.money import ZERO, divide
 from ratel.core.period import Period
-from ratel.core.pricing import ApplyAs, PricedThing, Pricing
+from ratel.core.pricing import PricedThing, Pricing
 from ratel.core.rating.draft import Draft, amounts, name_of, origin_of, rounded, segment_of
 from ratel.core.window import Part, ThingPart, Window
 
@@ -49,8 +49,6 @@ def _pricing_spends(draft: Draft) -> Iterator[LineItem]:
     for thing_part in draft.scope.thing_parts:
         for windows in _by_pricing(thing_part):
             pricing, attachment_id = windows[0].pricing, thing_part.part.service.attachment.id
-            if pricing.apply_as is not ApplyAs.DEBIT:
-                continue  # credits are compared with nothing
             found = items[attachment_id, thing_part.part.bill_period, pricing.id]
             spend = _pricing_spend(thing_part, windows, amounts(item for item in found if item.kind in _USAGE))
             name, limits = name_of(thing_part, pricing.segment), pricing.spend
