@@ -16,7 +16,7 @@ from ratel.core.rating.scope import survey
 from ratel.core.tail import Tail
 from ratel.server.convert.pricing import pricing_to_proto
 from ratel.store.pool import Database
-from ratel.store.quantity import EVENTS_OF_ACCOUNT
+from ratel.store.quantity import EVENTS_OF_ACCOUNTS
 from ratel.store.rating import PlanCache, RatingSnapshot, rating_snapshot
 from tests.conftest import Served
 from tests.story import ACCOUNT, Story, read_story
@@ -101,7 +101,7 @@ async def count_statements(database: Database, cache: PlanCache, prefix: str, st
     async with counted(database, cache) as (snapshot, statements):
         rating, _ = await rate_in(snapshot, prefix + ACCOUNT.id, asked_of(story))
         # The tail is unknown here, so what is not folded yet takes one statement more at times.
-        return len(rating.line_items), len([each for each in statements if each != EVENTS_OF_ACCOUNT])
+        return len(rating.line_items), len([each for each in statements if each != EVENTS_OF_ACCOUNTS])
 
 
 async def test_the_number_of_statements_does_not_depend_on_the_plan(server: Served, database: Database) -> None:

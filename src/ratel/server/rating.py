@@ -16,7 +16,7 @@ from ratel.server.convert.rating import account_rating_to_proto, quote_to_proto
 from ratel.server.convert.value import period_from_proto
 from ratel.server.errors import Context, status_of
 from ratel.store.pool import Database
-from ratel.store.rating import AccountSnapshot, PlanCache, RatingSnapshot, UsageSnapshot, rating_snapshot
+from ratel.store.rating import AccountSnapshot, PlanCache, UsageSnapshot, rating_snapshot
 
 CHUNK_ACCOUNTS = 50
 """Accounts of a RateAccounts that share a snapshot: enough to share its first statement, few enough to wait for."""
@@ -77,7 +77,10 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         """Read what the rating of some accounts needs, all from one snapshot, which ends before anything is rated."""
         async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
             accounts = await snapshot.accounts(ids, asked)
-            return [await _survey_account(snapshot, account_id, accounts.get(account_id), asked) for account_id in ids]
+            scopes = [_scope_of(account_id, accounts.get(account_id), asked) for account_id in ids]
+            known = [each for each in scopes if not isinstance(each, RatelError)]
+            usages = iter(await snapshot.usages([(account.account_no, scope) for account, scope in known]))
+            return [each if isinstance(each, RatelError) else (*each, next(usages)) for each in scopes]
 
 
 def asked_from_proto(request: Asked) -> Period:
@@ -95,16 +98,15 @@ Surveyed: TypeAlias = tuple[AccountSnapshot, Scope, UsageSnapshot] | RatelError
 """What the rating of one account needs, or why it cannot be rated."""
 
 
-async def _survey_account(
-    snapshot: RatingSnapshot, account_id: str, account: AccountSnapshot | None, asked: Period
-) -> Surveyed:
+def _scope_of(
+    account_id: str, account: AccountSnapshot | None, asked: Period
+) -> tuple[AccountSnapshot, Scope] | RatelError:
     if account is None:
         return ResourceNotFound("account", account_id)
     try:
-        scope = survey(account.context, asked)
+        return account, survey(account.context, asked)
     except RatelError as error:
         return error
-    return account, scope, await snapshot.usage(account.account_no, scope)
 
 
 def _rated(surveyed: Surveyed) -> account_rating_pb2.AccountRating:

@@ -1,6 +1,6 @@
 """What the server is made of: databases, what takes usage in, and the four services on top of them."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -26,7 +26,7 @@ from ratel.server.rating import RatingServicer, create_plan_cache
 from ratel.server.usage import UsageServicer
 from ratel.server.usage_stream import StreamEnd
 from ratel.store.migrate import check_schema
-from ratel.store.pool import Database, PoolLimits
+from ratel.store.pool import LOOK_UPS, Database, PoolLimits
 from ratel.usage.v1 import usage_service_pb2
 from ratel.usage.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 
@@ -64,9 +64,11 @@ async def open_services(
     pool_wait = create_pool_wait(registry)
     future = timedelta(hours=configuration.event_future_hours)
     async with (
-        _open_database(database_url, limits, pool_wait.labels("calls")) as database,
+        _open_database(database_url, limits, pool_wait.labels("calls"), LOOK_UPS) as database,
         # Reads must not keep writes waiting.
-        _open_database(database_url, replace(limits, connections_max=CONNECTIONS), pool_wait.labels("usage")) as own,
+        _open_database(
+            database_url, replace(limits, connections_max=CONNECTIONS), pool_wait.labels("usage"), {}
+        ) as own,
     ):
         async with database.connection() as connection:
             await check_schema(connection)
@@ -83,8 +85,10 @@ async def open_services(
 
 
 @asynccontextmanager
-async def _open_database(url: str, limits: PoolLimits, wait: Histogram) -> AsyncIterator[Database]:
-    database = Database(url, limits, wait.observe)
+async def _open_database(
+    url: str, limits: PoolLimits, wait: Histogram, settings: Mapping[str, str]
+) -> AsyncIterator[Database]:
+    database = Database(url, limits, wait.observe, settings)
     try:
         yield database
     finally:

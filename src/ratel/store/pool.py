@@ -7,7 +7,7 @@ and Postgres there must therefore be no proxy that hands out connections by tran
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -41,6 +41,15 @@ SERVER_SETTINGS = {
     # A process that is alive but stuck must not hold its locks for ever.
     "idle_in_transaction_session_timeout": "60s",
 }
+# For connections whose statements look things up by key: their plans are made once, and always walk the indexes, also
+# before anything is known of a table. To plan the reads of a rating costs more than to make them.
+LOOK_UPS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_sort": "off",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +75,20 @@ class Database:
         url: ``postgresql://...`` as libpq reads it.
         limits: See there.
         observe_wait: Told how many seconds each caller waited for a connection.
+        settings: Of Postgres, for these connections, besides `SERVER_SETTINGS`; such as `LOOK_UPS`.
     """
 
     def __init__(
-        self, url: str, limits: PoolLimits | None = None, observe_wait: Callable[[float], None] | None = None
+        self,
+        url: str,
+        limits: PoolLimits | None = None,
+        observe_wait: Callable[[float], None] | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._url = url
         self._limits = limits or PoolLimits()
         self._observe_wait = observe_wait
+        self._settings = SERVER_SETTINGS | dict(settings or {})
         self._free = asyncio.Semaphore(self._limits.connections_max)
         # The one used last is taken first: its memory is warm, and the others can rest.
         self._idle: list[Connection] = []
@@ -155,7 +170,7 @@ class Database:
                 timeout=CONNECT_SECONDS,
                 command_timeout=self._limits.statement_seconds,
                 max_cached_statement_lifetime=0,  # for ever: the statements are constants
-                server_settings=SERVER_SETTINGS,
+                server_settings=self._settings,
             )
         except (*LOST, asyncpg.PostgresError) as error:
             raise DatabaseUnavailable from error

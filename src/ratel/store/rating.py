@@ -5,7 +5,7 @@ compiled under exactly this revision are taken as they are; only others are load
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -14,37 +14,37 @@ from typing import Final
 from ratel.core.account import Account, Attachment
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.counter import Adjustment
-from ratel.core.meter import Meter
+from ratel.core.meter import Aggregation, Meter, Method
 from ratel.core.period import Period
 from ratel.core.rating.draft import Partials
 from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.rollup import Definitions
 from ratel.core.tail import Tail
+from ratel.core.window import Read
 from ratel.store.definition import read_definitions
 from ratel.store.plan_catalog import load_catalog
 from ratel.store.pool import Connection, Database
 from ratel.store.quantity import Slice, read_partials
 from ratel.store.resource import Row
 
-# The last table is distributed by account; the first row is there even without any account.
+# The last table is distributed by account; the first row is there even without any account. What an account has is
+# looked up account by account, by index: many accounts cost as much each as one.
 SELECT_ACCOUNTS = """
-    WITH asked AS (
-        SELECT id, account_no, name, epoch FROM accounts WHERE id = ANY($1::text[])
-    ), attached AS (
-        SELECT account_no,
-            array_agg((attachments.id, plan_id, start_time, end_time, attachments.epoch)) AS attachments
-        FROM attachments JOIN asked USING (account_no)
-        WHERE start_time < $3 AND (end_time IS NULL OR end_time > $2)
-        GROUP BY account_no
-    ), adjusted AS (
-        SELECT account_no, array_agg((counter_id, date, level)) AS adjustments
-        FROM counter_adjustments JOIN asked USING (account_no)
-        WHERE date <= $4
-        GROUP BY account_no
-    )
     SELECT revision, asked.*, attachments, adjustments
-    FROM catalog_revisions LEFT JOIN asked ON true LEFT JOIN attached USING (account_no)
-        LEFT JOIN adjusted USING (account_no)
+    FROM catalog_revisions
+    LEFT JOIN (
+        SELECT id, account_no, name, epoch FROM accounts WHERE id = ANY($1::text[])
+    ) AS asked ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg((id, plan_id, start_time, end_time, epoch)) AS attachments
+        FROM attachments
+        WHERE account_no = asked.account_no AND start_time < $3 AND (end_time IS NULL OR end_time > $2)
+    ) AS attached ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg((counter_id, date, level)) AS adjustments
+        FROM counter_adjustments
+        WHERE account_no = asked.account_no AND date <= $4
+    ) AS adjusted ON true
 """
 SELECT_IDS_AFTER = "SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
 
@@ -147,18 +147,28 @@ class RatingSnapshot:
 
     async def usage(self, account_no: int, scope: Scope) -> UsageSnapshot:
         """Return the usage that an account's scope needs, read in one statement."""
+        (found,) = await self.usages([(account_no, scope)])
+        return found
+
+    async def usages(self, scopes: Sequence[tuple[int, Scope]]) -> list[UsageSnapshot]:
+        """Return the usage that the scopes of accounts need, in their order, all read in one statement.
+
+        Args:
+            scopes: numbers of accounts, each with what of it is rated; an account may come several times.
+        """
         definitions = await self._definitions()
-        reads = scope.reads
+        reads = [scope.reads for _, scope in scopes]
         slices = [
-            Slice(account_no, definitions.rollup(read.rollup), read.period.start, read.period.end or read.period.start)
-            for read in reads
+            each
+            for (account_no, scope), own in zip(scopes, reads, strict=True)
+            for each in _slices(account_no, scope, own, definitions)
         ]
         reading = await read_partials(self._connection, self._tail, slices)
-        aggregations = (each for thing_part in scope.thing_parts for each in thing_part.thing.aggregations)
-        from_events = {
-            each.id for each in aggregations if definitions.rollup(each.rollup).rollup_no in reading.backfilling
-        }
-        return UsageSnapshot(dict(zip(reads, reading.partials, strict=True)), tuple(sorted(from_events)))
+        partials = iter(reading.partials)
+        return [
+            UsageSnapshot(dict(zip(own, partials, strict=False)), _from_events(scope, definitions, reading.backfilling))
+            for (_, scope), own in zip(scopes, reads, strict=True)
+        ]
 
     async def ids_after(self, account_id: str, count_max: int) -> list[str]:
         """Return the ids of the next accounts, by id."""
@@ -183,6 +193,25 @@ async def rating_snapshot(database: Database, cache: PlanCache, tail: Tail) -> A
     """Hold one moment of the database for the length of the block."""
     async with database.snapshot() as connection:
         yield RatingSnapshot(connection, cache, tail)
+
+
+def _slices(account_no: int, scope: Scope, reads: Sequence[Read], definitions: Definitions) -> Iterator[Slice]:
+    """Yield what to read of an account."""
+    latest = {each.rollup for each in _aggregations(scope) if each.method is Method.LATEST}
+    for read in reads:
+        rollup, period = definitions.rollup(read.rollup), read.period
+        yield Slice(account_no, rollup, period.start, period.end or period.start, read.rollup in latest)
+
+
+def _from_events(scope: Scope, definitions: Definitions, backfilling: frozenset[int]) -> tuple[str, ...]:
+    if not backfilling:
+        return ()
+    found = {each.id for each in _aggregations(scope) if definitions.rollup(each.rollup).rollup_no in backfilling}
+    return tuple(sorted(found))
+
+
+def _aggregations(scope: Scope) -> Iterator[Aggregation]:
+    return (each for thing_part in scope.thing_parts for each in thing_part.thing.aggregations)
 
 
 def _attachments_from_row(row: Row) -> Iterable[Attachment]:

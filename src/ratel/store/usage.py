@@ -57,11 +57,11 @@ INSERT_PENDING = """
     VALUES ($1, $2, $3, $4, $5, clock_timestamp())
 """
 SELECT_ACCOUNTS = "SELECT id, account_no FROM accounts WHERE id = ANY($1::text[])"
-# The id of a key that is not hashed is its text.
+# The id of a key that is not hashed is its text. With 0 added to the account, so that the planner goes by time.
 LIST_EVENTS = """
     SELECT event_key, event_time, account_no, meter_no, measure, measures, strings, event_id
     FROM events
-    WHERE account_no = $1 AND event_time >= $3 AND event_time < $5 AND ($2::integer IS NULL OR meter_no = $2)
+    WHERE account_no + 0 = $1 AND event_time >= $3 AND event_time < $5 AND ($2::integer IS NULL OR meter_no = $2)
         AND (event_time, coalesce(event_id, event_key::text COLLATE "C")) > ($3, $4)
     ORDER BY event_time, coalesce(event_id, event_key::text COLLATE "C")
     LIMIT $6
