@@ -1,9 +1,10 @@
 """Rates the facts of a naive story by the core, and shows both engines' answers as rows that can be compared."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from fractions import Fraction
 
-from ratel.core.bill import AccountRating, CounterWorkings, LineItem, UsageWorkings
+from ratel.core.bill import AccountRating, CounterWorkings, LineItem, PromotionWorkings, UsageWorkings
 from ratel.core.compiled import compile_plan
 from ratel.core.event import Events, Partial
 from ratel.core.instant import microseconds_from_instant
@@ -18,11 +19,13 @@ from ratel.core.window import Read
 from tests.naive.account import Account, Answer
 from tests.naive.account import LineItem as NaiveItem
 from tests.naive.catalog import Catalog
+from tests.naive.debts import Grant
 from tests.naive.translation import (
     core_account_of,
     core_adjustments,
     core_attachment,
     core_catalog,
+    core_granted,
     event_values,
     plain,
 )
@@ -30,13 +33,16 @@ from tests.naive.translation import (
 Row = tuple[object, ...]
 
 
-def rate_by_core(catalog: Catalog, account: Account, start: datetime, end: datetime) -> AccountRating:
+def rate_by_core(
+    catalog: Catalog, account: Account, start: datetime, end: datetime, grants: Sequence[Grant] = ()
+) -> AccountRating:
     """Go the core's whole way: compile, survey, check and fold events, rate."""
     known = core_catalog(catalog)
     plans = {plan_id: compile_plan(known, plan_id) for plan_id in known.plans}
     attachments = tuple(core_attachment(account, each) for each in account.attachments)
     meters = tuple(known.meters.values())
-    context = RatingContext(core_account_of(account), attachments, core_adjustments(account), plans, meters)
+    granted = tuple(core_granted(catalog, account, each) for each in grants)
+    context = RatingContext(core_account_of(account), attachments, core_adjustments(account), plans, meters, granted)
     scope = survey(context, Period(start, end))
     layouts = {each.id: Layout(number, each.fields) for number, each in enumerate(meters)}
     return rate(scope, partials_of(stored_events(account, layouts), layouts, scope.reads))
@@ -80,7 +86,20 @@ def fold_read(events: Events, layout: Layout, read: Read) -> Mapping[tuple[str, 
 
 def core_rows(rating: AccountRating) -> list[Row]:
     """What of line items must be equal, sorted."""
-    return sorted(map(core_row, rating.line_items), key=repr)
+    items = [item for item in rating.line_items if not isinstance(item.workings, PromotionWorkings)]
+    return sorted(map(core_row, items), key=repr)
+
+
+def core_promotions(rating: AccountRating) -> list[tuple[str, Fraction | None]]:
+    """What trials and promotions took off, in their order, as the naive engine names them."""
+    return [
+        (
+            f"{item.workings.grant_id or 'trial'} {item.origin.attachment_id} {item.bill_period.start}",
+            plain(item.amount),
+        )
+        for item in rating.line_items
+        if isinstance(item.workings, PromotionWorkings)
+    ]
 
 
 def core_row(item: LineItem) -> Row:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.core.naive_rating import (
+    core_promotions,
     core_rows,
     core_warnings,
     naive_rows,
@@ -48,15 +49,16 @@ PRICINGS: dict[str, Callable[[Pricing], bool]] = {
 
 
 def naive_answer(told: Story) -> Answer:
-    return rate_account(told.catalog, told.account, *told.asked)
+    return rate_account(told.catalog, told.account, *told.asked, told.grants)
 
 
 @pytest.mark.parametrize("first", range(0, COUNT, BATCH))
 def test_both_engines_agree(first: int) -> None:
     for seed in range(first, min(first + BATCH, COUNT)):
         told = story(seed)
-        rating, answer = rate_by_core(told.catalog, told.account, *told.asked), naive_answer(told)
+        rating, answer = rate_by_core(told.catalog, told.account, *told.asked, told.grants), naive_answer(told)
         assert differences(naive_rows(answer), core_rows(rating)) == "", f"story {seed}"
+        assert list(answer.promotions) == core_promotions(rating), f"story {seed}"
         assert naive_warnings(answer) == core_warnings(rating), f"story {seed}"
         assert answer.totals == {currency: plain(total) for currency, total in rating.totals}, f"story {seed}"
 
@@ -94,3 +96,5 @@ def test_chance_leaves_nothing_out() -> None:
     assert any(answer.unpriced for answer in answers)
     assert any(answer.unattached for answer in answers)
     assert any(item.units_before for item in items)
+    promoted = {name.split()[0] for answer in answers for name, _ in answer.promotions}
+    assert promoted >= {"trial", "grant0", "grant1", "grant2"}

@@ -93,3 +93,4 @@ class Answer:
     totals: Mapping[str, Fraction]  # by currency
     unpriced: tuple[Unpriced, ...]
     unattached: Mapping[str, int]  # number of events, by meter
+    promotions: tuple[tuple[str, Fraction], ...] = ()  # what trials and grants took off, by name

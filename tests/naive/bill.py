@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import partial
 
 from tests.naive.account import Account, Event, LineItem
 from tests.naive.advance import due_items
@@ -17,7 +18,7 @@ from tests.naive.debts import Debts
 from tests.naive.exact import ZERO, money
 from tests.naive.part import Part
 from tests.naive.plan import grid_of, terms_of
-from tests.naive.promotion import promotions, trial
+from tests.naive.promotion import LONG_AGO, Promoted, promotions, trial
 from tests.naive.purchase import due_time, purchase_price, setup_fee
 from tests.naive.quantity import readings
 from tests.naive.service import is_credit, with_credits
@@ -53,7 +54,7 @@ class Book:
     debts: Debts
     events: Sequence[Event]
     sources: list[Source]
-    promoted: dict[str, Fraction] = field(default_factory=dict)  # by grant
+    promoted: Promoted = field(default_factory=Promoted)
 
     def rate(self, currency: str) -> Fraction:
         """R11.2: into the bill's currency."""
@@ -99,7 +100,7 @@ def bill_lines(book: Book, previous: datetime, date: datetime) -> list[Line]:
     due: list[tuple[LineItem, Part | None]] = [*due_items(book.catalog, book.account, book.events, date)]
     due += [(item, None) for item in dated_items(book) if previous < item.start <= date]
     charges = [book.charge(item, part) for item, part in due]
-    charges.sort(key=lambda charge: ORDER.index(charge.item.kind))
+    charges.sort(key=partial(place, book.account))
     discounts, charges = credited(book, charges)
     for attachment in book.account.attachments:
         discounts += trial(charges, attachment)
@@ -109,9 +110,16 @@ def bill_lines(book: Book, previous: datetime, date: datetime) -> list[Line]:
         own = draw_down([charge], book.sources, date, book.rate)
         payments += own
         excess += [found for found in [overage(charge, book.sources, own)] if found]
-    for each in discounts:
-        book.promoted[each.id] = book.promoted.get(each.id, ZERO) - each.amount
     return shown_lines(charges, discounts, payments, excess, date)
+
+
+def place(account: Account, charge: Charge) -> tuple[object, ...]:
+    """R12.2: among the line items, by which ties are broken: kind, attachment, priced thing, segment, time."""
+    item = charge.item
+    kind = "COUNTER_RUNNING_TOTAL" if item.kind.startswith("COUNTER") else item.kind
+    start = min((each.start for each in account.attachments if each.id == item.attachment), default=LONG_AGO)
+    thing = (item.thing.kind, item.thing.id) if item.thing else ("", "")
+    return ORDER.index(kind), not item.pricing, start, item.attachment, thing, item.segment, item.start
 
 
 def dated_items(book: Book) -> list[LineItem]:
@@ -146,29 +154,35 @@ def credited(book: Book, charges: Sequence[Charge]) -> tuple[list[Discount], lis
     """
     discounts, catalog = [], book.catalog
     kept = [each for each in charges if each.item.kind != "MAXIMUM_SPEND" and not is_credit(catalog, each.item)]
-    for each in charges:
-        if each.item.kind == "MAXIMUM_SPEND":
-            item = each.item
-            compared = [one for one in kept if same_spend(one.item, item)]
-            name = f"maximum {item.attachment} {item.pricing} {item.start} {item.end}"
-            discounts.append(take_off("MAXIMUM_SPEND", name, -each.gross, [(one, one.net) for one in compared]))
+    count = sum(not is_credit(catalog, each.item) for each in charges)
+    for each in [each for each in charges if each.item.kind == "MAXIMUM_SPEND"]:
+        item = each.item
+        shares = [(one, one.net) for one in kept if one.net > 0 and same_spend(one, each)]
+        amount = min(-each.gross, sum((share for _, share in shares), ZERO))
+        name = f"maximum {item.attachment} {item.pricing} {item.start} {item.end}"
+        discounts += [take_off("MAXIMUM_SPEND", name, amount, shares)] if shares else []
+        # What was compared may be on another bill: what cannot be taken off is a negative charge by itself.
+        kept += [replace(each, gross=each.gross + amount)] if each.gross + amount else []
     items = [replace(each.item, amount=each.gross) for each in charges]
-    for number, item in enumerate(with_credits(catalog, book.account, items)[len(kept) + len(discounts) :]):
+    for number, item in enumerate(with_credits(catalog, book.account, items)[count:]):
         if item.amount > 0:
             kept.append(Charge(item, Fraction(1), None, item.amount))
             continue
         apply_as = next(each.apply_as for each in catalog.pricings if each.id == item.pricing)
-        shares = [(one, one.net) for one in kept if apply_as == "GLOBAL_CREDIT" or one.item.product == item.product]
+        same = [one for one in kept if one.item.currency == item.currency]
+        shares = [(one, one.net) for one in same if apply_as == "GLOBAL_CREDIT" or one.item.product == item.product]
         if item.amount < 0:
             discounts.append(take_off("USAGE_CREDIT", f"credit {item.pricing} {number}", -item.amount, shares))
     return discounts, kept
 
 
-def same_spend(one: LineItem, maximum: LineItem) -> bool:
-    """Whether a maximum spend caps this charge."""
-    if one.attachment != maximum.attachment or one.kind == "STANDING_CHARGE":
+def same_spend(one: Charge, maximum: Charge) -> bool:
+    """Whether a maximum spend caps this charge: both are of the same attachment and bill period."""
+    item, part, other = one.item, one.part, maximum.part
+    if item.attachment != maximum.item.attachment or item.kind == "STANDING_CHARGE":
         return False
-    return maximum.pricing in ("", one.pricing)
+    is_same_period = part is not None and other is not None and part.period == other.period
+    return is_same_period and maximum.item.pricing in ("", item.pricing)
 
 
 def shown_lines(

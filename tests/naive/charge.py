@@ -50,9 +50,10 @@ class Charge:
         return self.gross - sum(self.taken.values(), ZERO)
 
     def net_inside(self, start: datetime, end: datetime) -> Fraction:
-        """The part inside [start, end) of what credits and promotions left of it."""
+        """The part inside [start, end) of what credits and promotions left of it: between zero and all that is left."""
         part = self.gross_inside(start, end)
-        return money(part * self.net / self.gross, self.item.currency) if self.gross else ZERO
+        share = money(part * self.net / self.gross, self.item.currency) if self.gross else ZERO
+        return max(min(share, max(self.net, ZERO)), min(self.net, ZERO))
 
     def gross_inside(self, start: datetime, end: datetime) -> Fraction:
         """R7.3: of usage what its window came to meanwhile, of a time charge its days, of a purchase its instant."""

@@ -1,34 +1,102 @@
 """R12.1: what service inside a period cost, advance and arrears alike."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from fractions import Fraction
+from functools import partial
 
 from tests.naive.account import Account, Answer, LineItem
+from tests.naive.bill import Book, credited, place
 from tests.naive.catalog import Catalog
+from tests.naive.charge import Charge
+from tests.naive.debts import Debts, Grant
 from tests.naive.exact import ZERO
-from tests.naive.part import overlap, parts
+from tests.naive.part import Part, overlap, parts
+from tests.naive.plan import grid_of
+from tests.naive.promotion import Promoted, promotions, trial
 from tests.naive.quantity import between, readings
 from tests.naive.service import counter_items, spend_items, standing_items, usage_items, with_credits
 from tests.naive.usage import Usage, unpriced
 
 
-def rate_account(catalog: Catalog, account: Account, start: datetime, end: datetime) -> Answer:
-    """R12.2: usage, counters, standing charges, minimum and maximum spends, credits, total."""
-    asked, events = (start, end), readings(catalog, account.events)
-    items: list[LineItem] = []
-    warnings = []
-    for part in parts(catalog, account, events, asked):
-        charges = usage_items(part) + counter_items(part)
-        items += charges + spend_items(part, charges)
-        stretch = overlap(part.stretch, asked)
-        assert stretch
-        warnings += unpriced(Usage(catalog, part.attachment.plan, events), part.attachment.id, *stretch)
-    for attachment in account.attachments:
-        items += standing_items(catalog, account, attachment, asked)
-    items = with_credits(catalog, account, items)
+def rate_account(
+    catalog: Catalog, account: Account, start: datetime, end: datetime, grants: Sequence[Grant] = ()
+) -> Answer:
+    """R12.2: usage, counters, standing charges, minimum and maximum spends, credits, promotions, total."""
+    promoted = Promoted()
+    asked = (start, end)
+    before = min([start, *(counted_from(catalog, account, asked, each) for each in grants)])
+    if before < start:
+        promoted_items(catalog, account, service_items(catalog, account, (before, start)), grants, promoted)
+    charges = service_items(catalog, account, asked)
+    given = promoted_items(catalog, account, charges, grants, promoted)
+    items = with_credits(catalog, account, [item for item, _ in charges])
     totals = {item.currency: ZERO for item in items}
     for item in items:
         totals[item.currency] += item.amount
-    return Answer(tuple(items), totals, tuple(warnings), unattached(catalog, account, start, end))
+    for _, currency, amount in given:
+        totals[currency] += amount
+    warnings = []
+    events = readings(catalog, account.events)
+    for part in parts(catalog, account, events, asked):
+        stretch = overlap(part.stretch, asked)
+        assert stretch
+        warnings += unpriced(Usage(catalog, part.attachment.plan, events), part.attachment.id, *stretch)
+    return Answer(
+        tuple(items),
+        totals,
+        tuple(warnings),
+        unattached(catalog, account, start, end),
+        tuple((name, amount) for name, _, amount in given),
+    )
+
+
+def service_items(catalog: Catalog, account: Account, asked: tuple[datetime, datetime]) -> list[tuple[LineItem, Part]]:
+    """All that a stretch of service is charged, with the part that it is of; credits as they are before R6.4."""
+    events = readings(catalog, account.events)
+    found: list[tuple[LineItem, Part]] = []
+    for part in parts(catalog, account, events, asked):
+        charges = usage_items(part) + counter_items(part)
+        found += [(item, part) for item in charges + spend_items(part, charges)]
+    for attachment in account.attachments:
+        whole = Part(catalog, account, attachment, events, asked, asked, asked)
+        found += [(item, whole) for item in standing_items(catalog, account, attachment, asked)]
+    return found
+
+
+def promoted_items(
+    catalog: Catalog,
+    account: Account,
+    items: Sequence[tuple[LineItem, Part]],
+    grants: Sequence[Grant],
+    promoted: Promoted,
+) -> list[tuple[str, str, Fraction]]:
+    """R9.2, R9.3: name, currency and amount of what trials and grants take off."""
+    book = Book(catalog, account, Debts(grants=tuple(grants)), (), [])
+    charges = [Charge(item, Fraction(1), part, item.amount) for item, part in items]
+    charges.sort(key=partial(place, account))
+    _, left = credited(book, charges)
+    attachments = sorted(account.attachments, key=lambda each: (each.start, each.id))
+    discounts = [each for attachment in attachments for each in trial(left, attachment)]
+    discounts += promotions(left, grants, promoted)
+    return [(each.id, each.charges[0].item.currency, each.amount) for each in discounts]
+
+
+def counted_from(catalog: Catalog, account: Account, asked: tuple[datetime, datetime], grant: Grant) -> datetime:
+    """R9.1: from where on must be known what a grant took off: the bill period of what it is counted from."""
+    if grant.max_total is not None:
+        first = grant.time
+    elif grant.kind != "PERCENTAGE" or grant.max_per_period is not None:
+        first = asked[0]
+    else:
+        return asked[0]
+    found = [first]
+    for attachment in account.attachments:
+        inside = overlap((attachment.start, attachment.end), (first, asked[1])) if first < asked[1] else None
+        if inside:
+            grid = grid_of(catalog, account, attachment)
+            found.append(max(attachment.start, grid.start(grid.number_at(inside[0]))))
+    return min(found)
 
 
 def unattached(catalog: Catalog, account: Account, start: datetime, end: datetime) -> dict[str, int]:

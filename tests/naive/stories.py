@@ -5,7 +5,7 @@ is asked for often begin or end at the very same one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -29,6 +29,7 @@ from tests.naive.catalog import (
     Terms,
     Thing,
 )
+from tests.naive.debts import Grant
 
 # A zone, and a day in whose neighbourhood its clocks change.
 PLACES = (
@@ -55,6 +56,7 @@ class Story:
     catalog: Catalog
     account: Account
     asked: tuple[datetime, datetime]
+    grants: tuple[Grant, ...] = ()
 
 
 def story(seed: int) -> Story:
@@ -95,7 +97,9 @@ class Maker:
     def story(self) -> Story:
         products = [f"product{number}" for number in range(self.chance.choice((1, 2)))]
         catalog = self.catalog(products)
-        return Story(catalog, self.account(catalog), self.stretch())
+        told = Story(catalog, self.account(catalog), self.stretch())
+        grants = [self.grant(number, told) for number in range(self.chance.choice((0, 0, 2, 3, 5)))]
+        return replace(told, grants=tuple(grants))
 
     # --- Catalog ---
 
@@ -209,9 +213,51 @@ class Maker:
             pairs[-1][1] = FOREVER
         epoch = self.day() if self.often(10) else None
         return [
-            Attachment(f"{template.product}-{number}", self.chance.choice(plans), start, end, epoch)
+            Attachment(
+                f"{template.product}-{number}",
+                self.chance.choice(plans),
+                start,
+                end,
+                epoch,
+                trial_end=self.after(start) if self.often(15) else None,
+            )
             for number, (start, end) in enumerate(pairs)
         ]
+
+    def after(self, start: datetime) -> datetime:
+        later = [each for each in self.instants if each > start]
+        return self.chance.choice(later) if later else start + timedelta(days=3)
+
+    def grant(self, number: int, told: Story) -> Grant:
+        """Of a plan that the account is on, or of a pricing that charges, at times only one segment of it."""
+        start = self.chance.choice(self.instants[: 4 if self.often(60) else None])
+        given = Grant(
+            f"grant{number}",
+            start,
+            self.chance.choice(("PERCENTAGE", "GRADUATED", "FIXED")),
+            periods=self.chance.choice((1, 2)) if self.often(30) else None,
+            end=self.after(start) if self.often(30) else FOREVER,
+            priority=self.chance.choice((0, 0, 1)),
+            max_total=Fraction(self.chance.choice((3, 30))) if self.often(30) else None,
+        )
+        if given.kind == "FIXED":
+            given = replace(given, value=Fraction(self.chance.choice((2, 15))))
+        elif given.kind == "PERCENTAGE":
+            given = replace(given, value=Fraction(self.chance.choice(("10", "33.3", "100"))))
+        else:
+            given = replace(given, graduated=((Fraction(0), Fraction(10)), (Fraction(5), Fraction(30))))
+        if given.kind != "FIXED" and self.often(25):
+            given = replace(given, max_per_period=Fraction(2))
+        plans = {each.plan for each in told.account.attachments}
+        owners = {("PLAN", each) for each in plans} | {("TEMPLATE", told.catalog.template(each).id) for each in plans}
+        pricings = [each for each in told.catalog.pricings if each.apply_as == "DEBIT" and each.owner in owners]
+        if not pricings or self.often(60):
+            return replace(given, plan=self.chance.choice(sorted(plans)))
+        pricing = self.chance.choice(pricings)
+        segment = None
+        if "*" in pricing.segment and not pricing.pool and self.often(50):
+            segment = tuple(self.chance.choice(VALUES) if each == "*" else each for each in pricing.segment)
+        return replace(given, pricing=pricing.id, segment=segment)
 
     def event(self, number: int, catalog: Catalog) -> Event:
         """Ids in an order of their own, some of them UUIDs, which are stored otherwise."""

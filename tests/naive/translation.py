@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from ratel.core import account as core_account
-from ratel.core import band, counter, meter, plan, plan_catalog, pricing
+from ratel.core import band, counter, meter, plan, plan_catalog, pricing, promotion
 from ratel.core.money import Rounding, RoundingMode
 from ratel.core.period import Frequency, Period
 from tests.naive.account import Account, Attachment
@@ -22,6 +22,7 @@ from tests.naive.catalog import (
     Terms,
     Thing,
 )
+from tests.naive.debts import Grant
 
 
 def decimal(value: Fraction) -> Decimal:
@@ -187,7 +188,35 @@ def core_account_of(given: Account) -> core_account.Account:
 
 
 def core_attachment(owner: Account, given: Attachment) -> core_account.Attachment:
-    return core_account.Attachment(given.id, owner.id, given.plan, period(given.start, given.end), given.epoch)
+    stay = period(given.start, given.end)
+    return core_account.Attachment(given.id, owner.id, given.plan, stay, given.epoch, given.trial_end)
+
+
+def core_granted(catalog: Catalog, owner: Account, given: Grant) -> promotion.GrantedPromotion:
+    """The promotion of a grant, as one of its own."""
+    fields: tuple[str, ...] = ()
+    if given.pricing:
+        thing = next(each.thing for each in catalog.pricings if each.id == given.pricing)
+        fields = catalog.aggregation(thing.id).segment_fields if given.segment else ()
+    bands = (promotion.SpendBand(decimal(limit), decimal(percent)) for limit, percent in given.graduated)
+    worths: dict[str, promotion.Worth] = {
+        "PERCENTAGE": promotion.Percentage(decimal(given.value or Fraction(1))),
+        "FIXED": promotion.FixedAmount(decimal(given.value or Fraction(1))),
+    }
+    worth = worths.get(given.kind) or promotion.Graduated(tuple(bands))
+    made = promotion.Promotion(
+        given.id,
+        given.id,
+        worth,
+        given.plan,
+        given.pricing,
+        tuple(zip(fields, given.segment or (), strict=True)),
+        bill_period_count=given.periods,
+        max_per_period=decimal_or_none(given.max_per_period),
+        max_total=decimal_or_none(given.max_total),
+    )
+    stay = period(given.time, given.end)
+    return promotion.GrantedPromotion(promotion.Grant(given.id, owner.id, given.id, stay, given.priority), made)
 
 
 def core_adjustments(given: Account) -> tuple[counter.Adjustment, ...]:

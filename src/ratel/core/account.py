@@ -1,7 +1,7 @@
 """Accounts and the attachments that put them on plans (R4.1)."""
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 from ratel.core.errors import Mistakes, PlanCustom
 from ratel.core.period import Period
@@ -19,13 +19,27 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """Puts an account on a plan for a time."""
+    """Puts an account on a plan for a time.
+
+    Attributes:
+        trial_end: what is for service before it costs nothing (R9.3); None: there is no trial.
+
+    Raises:
+        Invalid: the trial ends before it begins.
+    """
 
     id: str
     account_id: str
     plan_id: str
     period: Period
     epoch: date | None = None
+    trial_end: datetime | None = None
+
+    def __post_init__(self) -> None:
+        mistakes = Mistakes()
+        if self.trial_end is not None and self.trial_end <= self.period.start:
+            mistakes.add("trial_end_time", "TRIAL_EMPTY", "must be after start_time")
+        mistakes.check()
 
 
 def check_custom(attachment: Attachment, plan: Plan) -> None:

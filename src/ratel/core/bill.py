@@ -11,9 +11,10 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from ratel.core.band import BandUsage
-from ratel.core.money import Rounding
+from ratel.core.money import ZERO, Rounding
 from ratel.core.period import Period
 from ratel.core.pricing import PricedThing
+from ratel.core.promotion import Worth
 
 Segment: TypeAlias = tuple[tuple[str, str], ...]
 """Pairs of segment field and value, in the order of the aggregation's segment fields; ``""`` is a missing value."""
@@ -30,6 +31,7 @@ class LineItemKind(StrEnum):
     COUNTER_RUNNING_TOTAL = "COUNTER_RUNNING_TOTAL"
     COUNTER_ADJUSTMENT_DEBIT = "COUNTER_ADJUSTMENT_DEBIT"
     COUNTER_ADJUSTMENT_CREDIT = "COUNTER_ADJUSTMENT_CREDIT"
+    PROMOTION = "PROMOTION"
 
 
 # --- Workings ---------------------------------------------------------------------------------------------------------
@@ -121,7 +123,29 @@ class SpendWorkings:
     period_days: int
 
 
-Workings: TypeAlias = UsageWorkings | CounterWorkings | StandingChargeWorkings | SpendWorkings
+@dataclass(frozen=True, slots=True)
+class PromotionWorkings:
+    """Of promotions: minus ``worth(earlier_spend + spend) - earlier_amount``, at most the spend and what is left.
+
+    Attributes:
+        promotion_id: empty for a trial, which takes off the whole spend; so is the grant's.
+        spend: what was left of the line items that it acts on, as far as their service lies inside the grant.
+        earlier_spend: the same of the grant and bill period on earlier bills.
+        earlier_amount: what the grant took off them.
+        worth: None for a trial.
+        left: what `max_per_period` and `max_total` left; None where there is neither.
+    """
+
+    promotion_id: str
+    grant_id: str
+    spend: Decimal
+    earlier_spend: Decimal = ZERO
+    earlier_amount: Decimal = ZERO
+    worth: Worth | None = None
+    left: Decimal | None = None
+
+
+Workings: TypeAlias = UsageWorkings | CounterWorkings | StandingChargeWorkings | SpendWorkings | PromotionWorkings
 
 
 # --- Line items -------------------------------------------------------------------------------------------------------

@@ -5,9 +5,11 @@ cut to the attachment; and the schedules of pricings. A window always reaches ba
 only its end is asked for.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 
 from ratel.core.account import Account, Attachment
 from ratel.core.compiled import CompiledPlan, CompiledThing, InForce
@@ -131,10 +133,16 @@ def parts_of(service: Service) -> Iterator[Part]:
             yield Part(service, bill_period, covered, asked)
 
 
-def thing_part(part: Part, thing: CompiledThing) -> ThingPart:
-    """Return the windows of a thing in a part, and the slices in which its usage is needed."""
+def thing_part(part: Part, thing: CompiledThing, cuts: Sequence[datetime] = ()) -> ThingPart:
+    """Return the windows of a thing in a part, and the slices in which its usage is needed.
+
+    Args:
+        part: of a service.
+        thing: one of the plan's.
+        cuts: instants, ascending, at which slices end so that what lies before and after is known apart (R7.3).
+    """
     windows = tuple(_windows(part, thing))
-    slices = tuple(_slices(part, thing, windows)) if thing.aggregations else ()
+    slices = tuple(_cut(_slices(part, thing, windows), cuts)) if thing.aggregations else ()
     return ThingPart(part, thing, windows, slices)
 
 
@@ -154,3 +162,11 @@ def _slices(part: Part, thing: CompiledThing, windows: tuple[Window, ...]) -> It
             yield Slice(period, in_force, is_asked=False)
     for period, in_force in thing.cut(part.asked.start, end_of(part.asked)):
         yield Slice(period, in_force, is_asked=True)
+
+
+def _cut(slices: Iterable[Slice], cuts: Sequence[datetime]) -> Iterator[Slice]:
+    for each in slices:
+        start, end = each.period.start, end_of(each.period)
+        inside = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
+        for piece in pairwise([start, *inside, end]):
+            yield replace(each, period=Period(*piece)) if inside else each

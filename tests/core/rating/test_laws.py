@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratel.core.band import Band, Bands
-from ratel.core.bill import AccountRating, LineItem, LineItemKind, SpendWorkings, UsageWorkings
+from ratel.core.bill import AccountRating, LineItem, LineItemKind, SpendWorkings, StandingChargeWorkings, UsageWorkings
 from ratel.core.compiled import compile_plan
 from ratel.core.event import Partial
 from ratel.core.money import ZERO, exact, round_amount
@@ -149,7 +149,7 @@ def days_of(*ratings: AccountRating) -> int:
     standing = (
         item.workings for rating in ratings for item in rating.line_items if item.kind is LineItemKind.STANDING_CHARGE
     )
-    return sum(workings.days for workings in standing if not isinstance(workings, UsageWorkings))
+    return sum(workings.days for workings in standing if isinstance(workings, StandingChargeWorkings))
 
 
 @given(SEEDS)

@@ -70,7 +70,15 @@ def test_the_passes_are_the_order_of_computation() -> None:
     found = [(item.kind.value, amount_text(item.amount, "USD")) for item in rate_story(story).line_items]
     assert found == story.line_items
     names = [each.__name__ for each in PASSES]
-    assert names == ["usage", "counters", "standing_charges", "pricing_spends", "plan_spends", "usage_credits"]
+    assert names == [
+        "usage",
+        "counters",
+        "standing_charges",
+        "pricing_spends",
+        "plan_spends",
+        "usage_credits",
+        "promotions",
+    ]
 
 
 def test_a_total_may_be_negative() -> None:

@@ -21,6 +21,12 @@ class Granted:
     spends: dict[Period, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     amounts: dict[Period, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
+    def add(self, bill_period: Period, spend: Decimal, amount: Decimal) -> None:
+        """Add what the grant acted on in a bill period, and what it took off."""
+        self.total += amount
+        self.spends[bill_period] += spend
+        self.amounts[bill_period] += amount
+
 
 @dataclass(slots=True)
 class Book:

@@ -78,7 +78,7 @@ def survey_due(context: RatingContext, frequency: Frequency, invoice_date: date)
     services = tuple(_services(context, frequency, invoice_date))
     budget = Budget(BILL_WINDOWS_MAX, "invoice_date")
     parts = tuple(part for service in services for part in budget.spend(_parts(service, invoice_date)))
-    thing_parts = (_without_usage_to_come(each, invoice_date) for each in thing_parts_of(services, parts))
+    thing_parts = (_without_usage_to_come(each, invoice_date) for each in thing_parts_of(services, parts, context.cuts))
     closed = _closed_period(context, frequency, invoice_date)
     reads: tuple[Read, ...] = ()
     if closed is not None:

@@ -6,10 +6,12 @@ from typing import Final, TypeAlias
 from ratel.core.bill import AccountRating, LineItem, sum_by_currency
 from ratel.core.level import levels_by_counter
 from ratel.core.money import exact
+from ratel.core.rating.book import Book
 from ratel.core.rating.counters import counters
 from ratel.core.rating.credits import usage_credits
 from ratel.core.rating.draft import Draft, Partials, sort_usage
 from ratel.core.rating.minimums import plan_spends, pricing_spends
+from ratel.core.rating.promotions import promotions
 from ratel.core.rating.scope import Scope
 from ratel.core.rating.standing import standing_charges
 from ratel.core.rating.unpriced import unattached_usages, unpriced_usages
@@ -26,7 +28,7 @@ SERVICE_PASSES: Final[tuple[Pass, ...]] = (
 )
 """What a bill period comes to, whenever it is billed."""
 
-BILL_PASSES: Final[tuple[Pass, ...]] = (usage_credits,)
+BILL_PASSES: Final[tuple[Pass, ...]] = (usage_credits, promotions)
 """What takes from the line items that stand together: those asked for, or those of one bill."""
 
 PASSES: Final = (*SERVICE_PASSES, *BILL_PASSES)
@@ -44,8 +46,11 @@ def rate(scope: Scope, partials: Partials) -> AccountRating:
     Raises:
         FormulaRange: a compound's result has too many digits.
     """
-    draft = empty_draft(scope, partials)
-    add_passes(draft, PASSES)
+    book = Book()
+    for each in (scope.before, scope):
+        if each is not None:
+            draft = empty_draft(each, partials, book)
+            add_passes(draft, PASSES)
     return AccountRating(
         account_id=scope.context.account.id,
         period=scope.asked,
@@ -56,10 +61,11 @@ def rate(scope: Scope, partials: Partials) -> AccountRating:
     )
 
 
-def empty_draft(scope: Scope, partials: Partials) -> Draft:
+def empty_draft(scope: Scope, partials: Partials, book: Book | None = None) -> Draft:
     """Return a draft with its usage sorted and no line items yet."""
     thing_usages = tuple(sort_usage(each, partials) for each in scope.thing_parts)
-    return Draft(scope, thing_usages, levels_by_counter(scope.context.adjustments))
+    levels = levels_by_counter(scope.context.adjustments)
+    return Draft(scope, thing_usages, levels, book=book or Book())
 
 
 def add_passes(draft: Draft, passes: Iterable[Pass]) -> None:

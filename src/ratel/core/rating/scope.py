@@ -1,7 +1,7 @@
 """What is rated, and what must be read for it: found before any usage is known, so that one query can fetch it all."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import MAXYEAR, datetime
 from itertools import pairwise
 
@@ -9,10 +9,11 @@ from ratel.core.account import Account, Attachment
 from ratel.core.compiled import CompiledPlan
 from ratel.core.counter import Adjustment
 from ratel.core.errors import Invalid, PeriodInvalid, Violation
-from ratel.core.limits import RATING_WINDOWS_MAX, RATING_YEARS_MAX
+from ratel.core.limits import BILL_WINDOWS_MAX, RATING_WINDOWS_MAX, RATING_YEARS_MAX
 from ratel.core.meter import Meter, counting_rollup
 from ratel.core.money import exact
 from ratel.core.period import Period
+from ratel.core.promotion import GrantedPromotion
 from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, service_of, thing_part
 
 
@@ -25,6 +26,7 @@ class RatingContext:
         adjustments: all until the end of what is asked for.
         plans: those of the attachments, by id.
         meters: all meters, so that usage outside attachments is found.
+        granted: the promotions of the account's grants; those that never overlap the attachments do no harm.
     """
 
     account: Account
@@ -32,6 +34,14 @@ class RatingContext:
     adjustments: tuple[Adjustment, ...]
     plans: dict[str, CompiledPlan]
     meters: tuple[Meter, ...] = ()
+    granted: tuple[GrantedPromotion, ...] = ()
+
+    @property
+    def cuts(self) -> list[datetime]:
+        """The instants, ascending, between which parts of usage line items must be known (R7.3)."""
+        periods = (each.grant.period for each in self.granted)
+        instants = {instant for period in periods for instant in (period.start, period.end)}
+        return sorted(filter(None, instants | {each.trial_end for each in self.attachments}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,7 @@ class Scope:
         parts: by service, then time.
         thing_parts: by service, then thing, then time.
         unattached: the event counts to read where the account is on no plan of the meter's product.
+        before: what must be rated before, only for what it leaves of promotions.
     """
 
     context: RatingContext
@@ -51,6 +62,7 @@ class Scope:
     parts: tuple[Part, ...]
     thing_parts: tuple[ThingPart, ...]
     unattached: tuple[Read, ...]
+    before: "Scope | None" = None
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -61,7 +73,8 @@ class Scope:
             for aggregation in thing_part.thing.aggregations
             for each in thing_part.slices
         )
-        return tuple(dict.fromkeys([*priced, *self.unattached]))
+        before = self.before.reads if self.before else ()
+        return tuple(dict.fromkeys([*before, *priced, *self.unattached]))
 
 
 def check_asked(asked: Period) -> None:
@@ -96,11 +109,47 @@ def survey(context: RatingContext, asked: Period) -> Scope:
         Invalid: there are more than `RATING_WINDOWS_MAX` windows, at ``end_time``.
         PeriodInvalid: a bill period reaches outside the years 1 to 9999.
     """
+    scope = _survey(context, asked, RATING_WINDOWS_MAX)
+    unattached = tuple(unattached_reads(context, scope.services, asked))
+    start = _replay_start(context, asked)
+    before = None
+    if start < asked.start:
+        before = _survey(context, Period(start, asked.start), BILL_WINDOWS_MAX)
+    return replace(scope, unattached=unattached, before=before)
+
+
+def _survey(context: RatingContext, asked: Period, count_max: int) -> Scope:
     services = tuple(services_of(context, asked))
-    budget = Budget(RATING_WINDOWS_MAX, "end_time")
+    budget = Budget(count_max, "end_time")
     parts = tuple(part for service in services for part in budget.spend(parts_of(service)))
-    thing_parts = tuple(budget.spend_windows(thing_parts_of(services, parts)))
-    return Scope(context, asked, services, parts, thing_parts, tuple(unattached_reads(context, services, asked)))
+    thing_parts = tuple(budget.spend_windows(thing_parts_of(services, parts, context.cuts)))
+    return Scope(context, asked, services, parts, thing_parts, ())
+
+
+def _replay_start(context: RatingContext, asked: Period) -> datetime:
+    """Return from where on an account must be rated so that it is known what promotions took off before.
+
+    One with a `max_total` is counted from its grant on, others that are counted from the start of the bill periods
+    that the asked period cuts; always from where a bill period begins.
+    """
+    starts = [asked.start]
+    for each in context.granted:
+        if each.promotion.max_total is not None:
+            starts.append(each.grant.period.start)
+        elif each.promotion.is_counted_by_period:
+            starts += _starts_of_parts(context, asked)
+    first = min(starts)
+    if first < asked.start:
+        return min([first, *_starts_of_parts(context, Period(first, asked.end))])
+    return first
+
+
+def _starts_of_parts(context: RatingContext, period: Period) -> list[datetime]:
+    """Return for each attachment where the first bill period begins that it has a part of in a period."""
+    return [
+        max(service.attachment.period.start, service.grid.period_at(service.asked.start).start)
+        for service in services_of(context, period)
+    ]
 
 
 def services_of(context: RatingContext, asked: Period) -> Iterator[Service]:
@@ -111,13 +160,13 @@ def services_of(context: RatingContext, asked: Period) -> Iterator[Service]:
             yield service
 
 
-def thing_parts_of(services: Iterable[Service], parts: Iterable[Part]) -> Iterator[ThingPart]:
-    """Yield every priced thing of every part, by service, thing and time."""
+def thing_parts_of(services: Iterable[Service], parts: Iterable[Part], cuts: Sequence[datetime]) -> Iterator[ThingPart]:
+    """Yield every priced thing of every part, by service, thing and time; see `thing_part` for the cuts."""
     parts = tuple(parts)
     for service in services:
         own = [part for part in parts if part.service is service]
         for thing in service.plan.things:
-            yield from (thing_part(part, thing) for part in own)
+            yield from (thing_part(part, thing, cuts) for part in own)
 
 
 class Budget:

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from ratel.catalog.v1 import aggregation_pb2 as _aggregation_pb2
+from ratel.catalog.v1 import promotion_pb2 as _promotion_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -45,6 +46,8 @@ class _LineItemKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LineItem
     """A counter's rise."""
     LINE_ITEM_KIND_COUNTER_ADJUSTMENT_CREDIT: _LineItemKind.ValueType  # 8
     """A counter's fall; negative with positive prices."""
+    LINE_ITEM_KIND_PROMOTION: _LineItemKind.ValueType  # 16
+    """What a promotion or a trial takes off; negative."""
 
 class LineItemKind(_LineItemKind, metaclass=_LineItemKindEnumTypeWrapper):
     """The kinds of line items."""
@@ -67,6 +70,8 @@ LINE_ITEM_KIND_COUNTER_ADJUSTMENT_DEBIT: LineItemKind.ValueType  # 7
 """A counter's rise."""
 LINE_ITEM_KIND_COUNTER_ADJUSTMENT_CREDIT: LineItemKind.ValueType  # 8
 """A counter's fall; negative with positive prices."""
+LINE_ITEM_KIND_PROMOTION: LineItemKind.ValueType  # 16
+"""What a promotion or a trial takes off; negative."""
 Global___LineItemKind: _TypeAlias = LineItemKind  # noqa: Y015
 
 @_typing.final
@@ -114,6 +119,9 @@ class LineItem(_message.Message):
     COUNTER_FIELD_NUMBER: _builtins.int
     STANDING_CHARGE_FIELD_NUMBER: _builtins.int
     SPEND_FIELD_NUMBER: _builtins.int
+    PROMOTION_FIELD_NUMBER: _builtins.int
+    PROMOTION_ID_FIELD_NUMBER: _builtins.int
+    GRANT_ID_FIELD_NUMBER: _builtins.int
     kind: Global___LineItemKind.ValueType
     """What kind of amount it is."""
     description: _builtins.str
@@ -138,6 +146,10 @@ class LineItem(_message.Message):
     """The amount, a decimal with exactly the currency's digits; negative for a credit."""
     exact_amount: _builtins.str
     """The amount before it was rounded and, of a credit, capped; a decimal."""
+    promotion_id: _builtins.str
+    """The promotion that took off; empty for other kinds and for a trial."""
+    grant_id: _builtins.str
+    """The grant that gave it; empty for other kinds and for a trial."""
     @_builtins.property
     def segment(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The segment of the line item: the combination that was priced by itself, or the pricing's own segment with its
@@ -168,6 +180,10 @@ class LineItem(_message.Message):
     def spend(self) -> Global___SpendWorkings:
         """Of MINIMUM_SPEND and MAXIMUM_SPEND."""
 
+    @_builtins.property
+    def promotion(self) -> Global___PromotionWorkings:
+        """Of PROMOTION."""
+
     def __init__(
         self,
         *,
@@ -190,14 +206,17 @@ class LineItem(_message.Message):
         counter: Global___CounterWorkings | None = ...,
         standing_charge: Global___StandingChargeWorkings | None = ...,
         spend: Global___SpendWorkings | None = ...,
+        promotion: Global___PromotionWorkings | None = ...,
+        promotion_id: _builtins.str = ...,
+        grant_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "compound_aggregation_id", b"compound_aggregation_id", "counter", b"counter", "counter_id", b"counter_id", "priced", b"priced", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "compound_aggregation_id", b"compound_aggregation_id", "counter", b"counter", "counter_id", b"counter_id", "priced", b"priced", "promotion", b"promotion", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "compound_aggregation_id", b"compound_aggregation_id", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "kind", b"kind", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "compound_aggregation_id", b"compound_aggregation_id", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_priced: _TypeAlias = _typing.Literal["aggregation_id", "compound_aggregation_id", "counter_id"]  # noqa: Y015
     _WhichOneofArgType_priced: _TypeAlias = _typing.Literal["priced", b"priced"]  # noqa: Y015
-    _WhichOneofReturnType_workings: _TypeAlias = _typing.Literal["usage", "counter", "standing_charge", "spend"]  # noqa: Y015
+    _WhichOneofReturnType_workings: _TypeAlias = _typing.Literal["usage", "counter", "standing_charge", "spend", "promotion"]  # noqa: Y015
     _WhichOneofArgType_workings: _TypeAlias = _typing.Literal["workings", b"workings"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_priced) -> _WhichOneofReturnType_priced | None: ...
@@ -479,3 +498,57 @@ class SpendWorkings(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SpendWorkings: _TypeAlias = SpendWorkings  # noqa: Y015
+
+@_typing.final
+class PromotionWorkings(_message.Message):
+    """Shows how a promotion came about: what it is worth of earlier_spend and spend together, less earlier_amount, rounded,
+    at most spend and what is left of its limits. A trial takes off the whole spend.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEND_FIELD_NUMBER: _builtins.int
+    EARLIER_SPEND_FIELD_NUMBER: _builtins.int
+    EARLIER_AMOUNT_FIELD_NUMBER: _builtins.int
+    PERCENTAGE_FIELD_NUMBER: _builtins.int
+    FIXED_AMOUNT_FIELD_NUMBER: _builtins.int
+    GRADUATED_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    spend: _builtins.str
+    """What was left of the line items that it acts on, as far as their service lies inside the grant or trial: those that
+    name the same plan, or the same pricing and segment, and the same attachment and bill period; a decimal.
+    """
+    earlier_spend: _builtins.str
+    """The same of the grant and bill period on line items that fell due earlier; a decimal."""
+    earlier_amount: _builtins.str
+    """What the grant took off those; a decimal."""
+    percentage: _builtins.str
+    """So many percent; a decimal."""
+    fixed_amount: _builtins.str
+    """The same amount of every bill period; a decimal."""
+    left: _builtins.str
+    """What max_per_period and max_total leave to be taken off; a decimal, empty without either."""
+    @_builtins.property
+    def graduated(self) -> _promotion_pb2.GraduatedDiscount:
+        """Percentages of stretches of the spend."""
+
+    def __init__(
+        self,
+        *,
+        spend: _builtins.str = ...,
+        earlier_spend: _builtins.str = ...,
+        earlier_amount: _builtins.str = ...,
+        percentage: _builtins.str = ...,
+        fixed_amount: _builtins.str = ...,
+        graduated: _promotion_pb2.GraduatedDiscount | None = ...,
+        left: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["discount", b"discount", "fixed_amount", b"fixed_amount", "graduated", b"graduated", "percentage", b"percentage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["discount", b"discount", "earlier_amount", b"earlier_amount", "earlier_spend", b"earlier_spend", "fixed_amount", b"fixed_amount", "graduated", b"graduated", "left", b"left", "percentage", b"percentage", "spend", b"spend"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_discount: _TypeAlias = _typing.Literal["percentage", "fixed_amount", "graduated"]  # noqa: Y015
+    _WhichOneofArgType_discount: _TypeAlias = _typing.Literal["discount", b"discount"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_discount) -> _WhichOneofReturnType_discount | None: ...
+
+Global___PromotionWorkings: _TypeAlias = PromotionWorkings  # noqa: Y015

@@ -11,6 +11,7 @@ from ratel.core.bill import (
     LineItem,
     LineItemKind,
     PricedQuantity,
+    PromotionWorkings,
     SpendWorkings,
     StandingChargeWorkings,
     UnattachedUsage,
@@ -33,6 +34,7 @@ from ratel.core.rating.quote import average_unit_price, quote
 from ratel.rating.v1 import account_rating_pb2, line_item_pb2, rating_service_pb2
 from ratel.server.convert.band import PRICING_TYPES, bands_from_proto
 from ratel.server.convert.meter import ROUNDINGS
+from ratel.server.convert.promotion import promotion_workings_to_proto
 from ratel.server.convert.value import (
     EnumPair,
     date_to_text,
@@ -125,6 +127,9 @@ def _workings_to_proto(item: LineItem) -> dict[str, Any]:
             return {"standing_charge": _standing_charge_to_proto(workings)}
         case SpendWorkings() as workings:
             return {"spend": _spend_to_proto(workings, item.currency)}
+        case PromotionWorkings() as workings:
+            ids = {"promotion_id": workings.promotion_id, "grant_id": workings.grant_id}
+            return {"promotion": promotion_workings_to_proto(workings, item.currency), **ids}
 
 
 def _usage_to_proto(workings: UsageWorkings, currency: str) -> line_item_pb2.UsageWorkings:
