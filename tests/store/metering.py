@@ -20,7 +20,8 @@ from ratel.core.tail import Tail
 from ratel.store.batch import Group, Writer, prepare_writing, write_group
 from ratel.store.definition import read_definitions
 from ratel.store.pool import Connection
-from ratel.store.quantity import Reading, Slice, read_partials
+from ratel.store.quantity import Reading, read_partials
+from ratel.store.question import Slice
 from ratel.store.rollup import BackfillPace, backfill, create_stages, ensure_rollup, fold_pending
 from ratel.store.usage import Appended, read_account_nos
 

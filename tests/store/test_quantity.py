@@ -10,7 +10,7 @@ from ratel.core.event import Partial
 from ratel.core.meter import RollupDefinition
 from ratel.core.rollup import Rollup
 from ratel.core.tail import Tail
-from ratel.store.quantity import Slice
+from ratel.store.question import Slice
 from tests.store.metering import (
     Process,
     Usage,

@@ -9,7 +9,7 @@ import pytest
 
 from ratel.core.rollup import Hour
 from ratel.core.tail import Batch, Tail
-from ratel.store.quantity import Slice
+from ratel.store.question import Slice
 from ratel.store.recount import recount
 from ratel.store.rollup import fold_pending, read_pending
 from tests.store.metering import (

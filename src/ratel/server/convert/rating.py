@@ -154,11 +154,12 @@ def priced_quantity_to_proto(priced: PricedQuantity) -> line_item_pb2.PricedQuan
         quantity=_optional_text(priced.quantity),
         units=text_from_decimal(priced.units),
         amount=text_from_decimal(priced.amount),
-        band_usages=map(_band_usage_to_proto, priced.band_usages),
+        band_usages=map(band_usage_to_proto, priced.band_usages),
     )
 
 
-def _band_usage_to_proto(usage: BandUsage) -> line_item_pb2.BandUsage:
+def band_usage_to_proto(usage: BandUsage) -> line_item_pb2.BandUsage:
+    """Return the message of what one band contributed."""
     return line_item_pb2.BandUsage(
         lower_limit=text_from_decimal(usage.lower_limit),
         upper_limit=_optional_text(usage.upper_limit),
@@ -174,8 +175,8 @@ def _counter_to_proto(workings: CounterWorkings) -> line_item_pb2.CounterWorking
     return line_item_pb2.CounterWorkings(
         level=text_from_decimal(workings.level),
         previous_level=_optional_text(workings.previous_level),
-        band_usages=map(_band_usage_to_proto, workings.band_usages),
-        previous_band_usages=map(_band_usage_to_proto, workings.previous_band_usages),
+        band_usages=map(band_usage_to_proto, workings.band_usages),
+        previous_band_usages=map(band_usage_to_proto, workings.previous_band_usages),
         period_amount=text_from_decimal(workings.period_amount),
         prorated=workings.prorated,
         days=workings.days,

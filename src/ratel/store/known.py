@@ -1,0 +1,175 @@
+"""Accounts that were rated before, read again in one statement; waiting callers share one.
+
+What is known of an account is only a guess at what the database holds: the statement brings, of one moment, the row by
+which the account is known and the usage that it would need. If the row is still the same, and so is the revision of the
+catalog, the usage is the answer; else, and wherever more must be read, the caller reads everything afresh.
+"""
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeAlias, TypeVar
+
+from ratel.core.event import Partial
+from ratel.core.period import Period
+from ratel.core.quantity import Values
+from ratel.core.tail import Tail
+from ratel.store.pool import Connection, Database
+from ratel.store.quantity import READ_USAGE
+from ratel.store.question import Asking, Question, add_remembered
+from ratel.store.rating import SELECT_ACCOUNTS, AccountSnapshot, account_parameters
+from ratel.store.resource import Row
+
+T = TypeVar("T")
+
+
+def _after(statement: str, other: str) -> str:
+    """Return a statement whose parameters come after those of another."""
+    count = max(int(number) for number in re.findall(r"\$(\d+)", other))
+    return re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + count}", statement)
+
+
+# The usage of all accounts stands in the first row.
+READ_KNOWN = f"""
+    SELECT asked.*, CASE WHEN row_number() OVER () = 1 THEN (
+        SELECT array_agg(u) FROM ({_after(READ_USAGE, SELECT_ACCOUNTS)}) AS u
+    ) END AS usage
+    FROM ({SELECT_ACCOUNTS}) AS asked
+"""  # nosec B608: made of constants
+
+KNOWN_MAX: Final = 2_000
+"""Accounts and periods that are remembered: about 50 MB."""
+
+BATCHES_MAX: Final = 2
+"""Statements under way at once. Whoever comes meanwhile waits for the next one, together with all others who do."""
+
+BATCH_ACCOUNTS_MAX: Final = 64
+"""Accounts read at once: few enough that the first does not wait long for the last."""
+
+Kept: TypeAlias = Sequence[Mapping[Values, Partial]]
+"""What is kept of an account's events for each of the reads of its scope, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[T]):
+    """What is known of an account in a period.
+
+    Attributes:
+        account: as it was seen last.
+        question: its usage.
+        value: what the caller made of it.
+    """
+
+    account: AccountSnapshot
+    question: Question
+    value: T
+
+
+_Key: TypeAlias = tuple[str, Period]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[T]):
+    """Somebody who waits for an account's usage."""
+
+    known: Known[T]
+    future: "asyncio.Future[Kept | None]"
+
+
+class KnownAccounts(Generic[T]):
+    """The accounts that are known.
+
+    Args:
+        database: where they are; its connections have settings for look-ups.
+        tail: what this process remembers of usage.
+        observe: told how many accounts were read together.
+    """
+
+    def __init__(self, database: Database, tail: Tail, observe: Callable[[int], None]) -> None:
+        self._database = database
+        self._tail = tail
+        self._observe = observe
+        self._known: OrderedDict[_Key, Known[T]] = OrderedDict()
+        self._waiting: dict[Period, list[_Waiting[T]]] = {}
+        self._batches: set[asyncio.Task[None]] = set()
+
+    def knows(self, asked: Period, account: AccountSnapshot) -> bool:
+        """Tell whether an account is known as it is."""
+        known = self._known.get((account.context.account.id, asked))
+        return known is not None and known.account.identity == account.identity
+
+    def learn(self, asked: Period, known: Known[T]) -> None:
+        """Remember an account, instead of what was known of it."""
+        key = (known.account.context.account.id, asked)
+        self._known[key] = known
+        self._known.move_to_end(key)
+        while len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+
+    async def read(self, account_id: str, asked: Period) -> tuple[Known[T], Kept] | None:
+        """Return what is known of an account, and its usage of the same moment; None if it must be read afresh.
+
+        Raises:
+            DatabaseUnavailable: it cannot be reached.
+            Overloaded: no connection came free in time.
+        """
+        known = self._known.get((account_id, asked))
+        if known is None:
+            return None
+        future: asyncio.Future[Kept | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(asked, []).append(_Waiting(known, future))
+        if len(self._batches) < BATCHES_MAX:
+            task = asyncio.create_task(self._read_batches())
+            self._batches.add(task)
+            task.add_done_callback(self._batches.discard)
+        kept = await future
+        return None if kept is None else (known, kept)
+
+    async def _read_batches(self) -> None:
+        """Read those who wait until nobody does."""
+        while self._waiting:
+            asked, waiting = next(iter(self._waiting.items()))
+            batch, rest = waiting[:BATCH_ACCOUNTS_MAX], waiting[BATCH_ACCOUNTS_MAX:]
+            del self._waiting[asked]
+            if rest:
+                self._waiting[asked] = rest  # after those who wait for other periods
+            await self._answer(asked, [each for each in batch if not each.future.done()])
+
+    async def _answer(self, asked: Period, batch: Sequence[_Waiting[T]]) -> None:
+        """Tell all of a batch what was found, or why nothing was."""
+        reading = asyncio.create_task(self._read_connected(asked, [each.known for each in batch]))
+        await asyncio.wait({reading})
+        error = reading.exception()
+        self._observe(len(batch))
+        for place, each in enumerate(batch):
+            if each.future.done():
+                continue  # its caller is gone
+            if error is not None:
+                each.future.set_exception(error)
+            else:
+                each.future.set_result(reading.result()[place])
+
+    async def _read_connected(self, asked: Period, batch: Sequence[Known[T]]) -> list[Kept | None]:
+        async with self._database.connection() as connection:
+            return await self._read(connection, asked, batch)
+
+    async def _read(self, connection: Connection, asked: Period, batch: Sequence[Known[T]]) -> list[Kept | None]:
+        asking = Asking([known.question for known in batch])
+        ids = [known.account.context.account.id for known in batch]
+        parameters = (*account_parameters(ids, asked), *asking.parameters(asked.start, asked.end or asked.start))
+        rows = await connection.fetch(READ_KNOWN, *parameters)
+        rest = asking.take(rows[0]["usage"] or ())
+        if rest.backfilling or add_remembered(self._tail, rest.pending, asking.all_windows):
+            return [None] * len(batch)
+        seen = {row["id"]: identity_of(row) for row in rows}
+        return [
+            known.question.give(windows) if known.account.identity == seen.get(account_id) else None
+            for account_id, known, windows in zip(ids, batch, asking.windows, strict=True)
+        ]
+
+
+def identity_of(row: Row) -> Hashable:
+    """Return all that is known of an account, the catalog's revision included, from a row with its usage behind."""
+    return tuple(row)[:-1]

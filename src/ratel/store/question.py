@@ -1,0 +1,337 @@
+"""What is asked of the rollups, made ready once, and what the rows of an answer come to.
+
+A question may be asked again and again, and several of them at once: then their parts stand one after the other in the
+parameters of one statement.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
+from typing import Any, Final, TypeAlias
+
+from ratel.core.event import Events, Partial
+from ratel.core.instant import instant_from_microseconds, microseconds_from_instant
+from ratel.core.rollup import ByAccount, Rollup, Stretch, Values, fold_segments, stretches
+from ratel.core.tail import Tail
+
+# The places of a row's columns; rows may be plain tuples, which come inside the row of another statement.
+KIND, PART, SEGMENT, EVENT_COUNT, VALUE_COUNT, VALUE_SUM, VALUE_MIN, VALUE_MAX = range(8)
+LATEST_TIME, LATEST_ID, LATEST_VALUE, KEYS, ACCOUNT_NO, METER_NO, MEASURES = range(8, 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What to read: the events of an account in ``[start, end)``, as a rollup keeps them.
+
+    Attributes:
+        keeps_latest: whether the latest value is needed; else it may be left out.
+    """
+
+    account_no: int
+    rollup: Rollup
+    start: datetime
+    end: datetime
+    keeps_latest: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Span:
+    """One slice, however often it is asked for; times in microseconds since 1970."""
+
+    account_no: int
+    rollup: Rollup
+    start: int
+    end: int
+    keeps_latest: bool
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def edges(self) -> Iterable[tuple[int, int, int]]:
+        """The stretches that are read from events, by meter and time."""
+        return ((self.rollup.layout.meter_no, each.start, each.end) for each in self.stretches if not each.grain)
+
+
+@dataclass(slots=True, eq=False)
+class Window:
+    """A span while it is read."""
+
+    span: Span
+    partials: dict[Values, Partial] = field(default_factory=dict)
+
+    def add(self, segment: Values, partial: Partial) -> None:
+        """Add what others keep too."""
+        self.partials.setdefault(segment, Partial()).merge(partial)
+
+    def take(self, segment: Values, partial: Partial) -> None:
+        """Add what nobody else has."""
+        known = self.partials.setdefault(segment, partial)
+        if known is not partial:
+            known.merge(partial)
+
+    def holds_hour(self, start: int) -> bool:
+        """Tell whether that hour is read from buckets, not from events."""
+        return any(each.grain and each.start <= start < each.end for each in self.span.stretches)
+
+
+_Columns: TypeAlias = tuple[list[Any], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """Slices made ready to be read.
+
+    Attributes:
+        spans: the slices, equal ones once.
+        places: of each slice among the spans.
+        parts: the place of a span for each of its stretches of buckets.
+        columns: the stretches of buckets, as columns.
+        start, end: of all spans; None without any.
+    """
+
+    spans: tuple[Span, ...]
+    places: tuple[int, ...]
+    parts: tuple[int, ...]
+    columns: _Columns
+    start: datetime | None
+    end: datetime | None
+
+    @property
+    def has_edges(self) -> bool:
+        """Whether any events are read."""
+        return any(not each.grain for span in self.spans for each in span.stretches)
+
+    def give(self, windows: Sequence[Window]) -> list[dict[Values, Partial]]:
+        """Return what was read of each slice, not shared with another."""
+        given: set[int] = set()
+        return [_given_once(place, windows[place], given) for place in self.places]
+
+
+def question_of(slices: Iterable[Slice]) -> Question:
+    """Return the question that asks for slices of any accounts."""
+    spans: dict[tuple[int, int, int, int], Span] = {}
+    found = [_span_of(spans, each) for each in slices]
+    numbers = {id(span): place for place, span in enumerate(spans.values())}
+    parts = [(span, each) for span in spans.values() for each in span.stretches if each.grain]
+    instant = _Instants()
+    columns: _Columns = (
+        [span.account_no for span, _ in parts],
+        [span.rollup.rollup_no for span, _ in parts],
+        [each.grain for _, each in parts],
+        [instant[each.start] for _, each in parts],
+        [instant[each.end] for _, each in parts],
+        [span.keeps_latest for span, _ in parts],
+        [span.rollup.definition.keeps_values for span, _ in parts],
+    )
+    return Question(
+        spans=tuple(spans.values()),
+        places=tuple(numbers[id(span)] for span in found),
+        parts=tuple(numbers[id(span)] for span, _ in parts),
+        columns=columns,
+        start=instant[min(span.start for span in found)] if found else None,
+        end=instant[max(span.end for span in found)] if found else None,
+    )
+
+
+class _Instants(dict[int, datetime]):
+    """Instants by their microseconds, each made once: many spans share theirs."""
+
+    def __missing__(self, microseconds: int) -> datetime:
+        self[microseconds] = instant_from_microseconds(microseconds)
+        return self[microseconds]
+
+
+def _span_of(spans: dict[tuple[int, int, int, int], Span], wanted: Slice) -> Span:
+    start, end = microseconds_from_instant(wanted.start), microseconds_from_instant(wanted.end)
+    key = (wanted.account_no, wanted.rollup.rollup_no, start, end)
+    span = spans.get(key)
+    if span is None:
+        cuts = tuple(stretches(start, end))
+        span = spans[key] = Span(wanted.account_no, wanted.rollup, start, end, wanted.keeps_latest, cuts)
+    span.keeps_latest |= wanted.keeps_latest
+    return span
+
+
+def _given_once(place: int, window: Window, given: set[int]) -> dict[Values, Partial]:
+    """Return a window's partials, as copies if they were given before."""
+    if place not in given:
+        given.add(place)
+        return window.partials
+    copy = Window(window.span)
+    for segment, partial in window.partials.items():
+        copy.add(segment, partial)
+    return copy.partials
+
+
+# --- Answers ----------------------------------------------------------------------------------------------------------
+
+_Edges: TypeAlias = dict[tuple[int, int, int], dict[int, list[Window]]]
+"""Stretches of events by meter and time, with the windows that share each by account number."""
+
+
+class Asking:
+    """Questions that are asked at once, and what their windows come to as rows are taken.
+
+    Attributes:
+        windows: of each question.
+    """
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        self._questions = questions
+        self.windows = [[Window(span) for span in question.spans] for question in questions]
+        pairs = list(zip(questions, self.windows, strict=True))
+        self._owners = [windows[place] for question, windows in pairs for place in question.parts]
+        self._edges = _edges_of(window for question, windows in pairs if question.has_edges for window in windows)
+
+    @property
+    def all_windows(self) -> list[Window]:
+        """The windows of all questions."""
+        return list(chain.from_iterable(self.windows))
+
+    def parameters(self, start: datetime, end: datetime) -> tuple[object, ...]:
+        """Return the parameters of a statement that answers.
+
+        Args:
+            start: stands where no question says since when.
+            end: stands where no question says until when.
+        """
+        instant = _Instants()
+        columns = zip(*(question.columns for question in self._questions), strict=True)
+        edges, asked = self._edges, [question for question in self._questions if question.spans]
+        return (
+            *(list(chain.from_iterable(each)) for each in columns),
+            [meter_no for meter_no, _, _ in edges],
+            [instant[first] for _, first, _ in edges],
+            [instant[last] for _, _, last in edges],
+            sorted({account_no for sharing in edges.values() for account_no in sharing}),
+            min((question.start for question in asked if question.start), default=start),
+            max((question.end for question in asked if question.end), default=end),
+            sorted({span.rollup.rollup_no for question in asked for span in question.spans}),
+        )
+
+    def take(self, rows: Iterable[Any]) -> "Rest":
+        """Add what is kept by rows of buckets and events to the windows, and return what the other rows say."""
+        rest = Rest()
+        events: list[Any] = []
+        for row in rows:
+            kind = row[KIND]
+            partial_from_row = _KEPT.get(kind)
+            if partial_from_row is not None:
+                self._owners[row[PART] - 1].take(tuple(row[SEGMENT]), partial_from_row(row))
+            elif kind == "event":
+                events.append(row)
+            elif kind == "backfill":
+                rest.backfilling.add(row[PART])
+            else:
+                rest.pending[row[PART]] = kind == "dirty"
+        if events:
+            self._add_edges(events)
+        return rest
+
+    def _add_edges(self, rows: Iterable[Any]) -> None:
+        """Fold the events of each edge and account for every window that shares it."""
+        edges = list(self._edges.values())
+        apart: dict[tuple[int, int], list[Any]] = {}
+        for row in rows:
+            apart.setdefault((row[PART], row[ACCOUNT_NO]), []).append(row)
+        for (part, account_no), own in apart.items():
+            events = _events_from_rows(own)
+            for window in edges[part - 1].get(account_no, ()):
+                for segment, partial in fold_segments(events, window.span.rollup).items():
+                    window.take(segment, partial)
+
+
+@dataclass(slots=True)
+class Rest:
+    """What an answer says beside the buckets.
+
+    Attributes:
+        pending: the batches that are not in the buckets, each with whether its events were changed.
+        backfilling: numbers of the rollups that are not complete.
+    """
+
+    pending: dict[int, bool] = field(default_factory=dict)
+    backfilling: set[int] = field(default_factory=set)
+
+
+def _edges_of(windows: Iterable[Window]) -> _Edges:
+    edges: _Edges = {}
+    for window in windows:
+        for edge in window.span.edges:
+            edges.setdefault(edge, {}).setdefault(window.span.account_no, []).append(window)
+    return edges
+
+
+def _bucket_from_row(row: Any) -> Partial:
+    return Partial(*row[EVENT_COUNT:LATEST_TIME])
+
+
+def _latest_from_row(row: Any) -> Partial:
+    return Partial(latest_time=row[LATEST_TIME], latest_id=row[LATEST_ID], latest_value=row[LATEST_VALUE])
+
+
+def _values_from_row(row: Any) -> Partial:
+    return Partial(values=frozenset(key.bytes for key in row[KEYS]))
+
+
+_KEPT: Final = {"bucket": _bucket_from_row, "latest": _latest_from_row, "values": _values_from_row}
+
+
+def _events_from_rows(rows: Sequence[Any]) -> Events:
+    """Return the events of rows of kind 'event', which stand in the columns of a bucket."""
+    return Events(
+        keys=[row[KEYS][0].bytes for row in rows],
+        ids=[row[LATEST_ID] for row in rows],
+        times=[microseconds_from_instant(row[LATEST_TIME]) for row in rows],
+        account_nos=[row[ACCOUNT_NO] for row in rows],
+        meter_nos=[row[METER_NO] for row in rows],
+        measures=[row[VALUE_SUM] for row in rows],
+        further_measures=[row[MEASURES] for row in rows],
+        strings=[row[SEGMENT] for row in rows],
+    )
+
+
+# --- The tail ---------------------------------------------------------------------------------------------------------
+
+_ByRollup: TypeAlias = dict[int, list[Window]]
+
+
+def add_remembered(tail: Tail, pending: Mapping[int, bool], windows: Sequence[Window]) -> list[int]:
+    """Add to windows of complete rollups the whole hours of pending batches, as far as they are remembered.
+
+    Returns:
+        The ids of the others, whose events must be read.
+    """
+    if not pending:
+        return []
+    rollup_nos = {window.span.rollup.rollup_no for window in windows}
+    by_account = _by_account(windows)
+    unknown = []
+    for batch_id, is_dirty in pending.items():
+        batch = tail.get(batch_id)
+        if batch is None or is_dirty or not rollup_nos <= batch.rollup_nos:
+            unknown.append(batch_id)
+        else:
+            _add_hours(batch.by_account, by_account)
+    return unknown
+
+
+def add_hours_to(windows: Sequence[Window], hours: ByAccount) -> None:
+    """Add whole hours to the windows that are read from buckets then."""
+    _add_hours(hours, _by_account(windows))
+
+
+def _by_account(windows: Iterable[Window]) -> dict[int, _ByRollup]:
+    by_account: dict[int, _ByRollup] = {}
+    for window in windows:
+        span = window.span
+        by_account.setdefault(span.account_no, {}).setdefault(span.rollup.rollup_no, []).append(window)
+    return by_account
+
+
+def _add_hours(hours: ByAccount, by_account: Mapping[int, _ByRollup]) -> None:
+    for account_no, by_rollup in by_account.items():
+        for hour, partial in hours.get(account_no, {}).items():
+            for window in by_rollup.get(hour.rollup_no, ()):
+                if window.holds_hour(hour.start):
+                    window.add(hour.segment, partial)
