@@ -217,8 +217,10 @@ def _from_events(scope: Scope, definitions: Definitions, backfilling: frozenset[
     return tuple(sorted(found))
 
 
-def _aggregations(scope: Scope) -> Iterator[Aggregation]:
-    return (each for thing_part in scope.thing_parts for each in thing_part.thing.aggregations)
+def _aggregations(scope: Scope | None) -> Iterator[Aggregation]:
+    while scope is not None:
+        yield from (each for thing_part in scope.thing_parts for each in thing_part.thing.aggregations)
+        scope = scope.before
 
 
 def _attachments_from_row(row: Row) -> Iterable[Attachment]:
