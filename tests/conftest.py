@@ -19,6 +19,7 @@ import pytest
 from ratel.account.v1.account_service_pb2_grpc import AccountServiceStub
 from ratel.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from ratel.config import Configuration
+from ratel.rating.v1.billing_service_pb2_grpc import BillingServiceStub
 from ratel.rating.v1.rating_service_pb2_grpc import RatingServiceStub
 from ratel.server.serve import RunningServer, running
 from ratel.store.migrate import migrate
@@ -137,6 +138,7 @@ class Served:
     accounts: AccountServiceStub
     usage: UsageServiceStub
     rating: RatingServiceStub
+    billing: BillingServiceStub
 
 
 @asynccontextmanager
@@ -153,6 +155,7 @@ async def served(database_url: str, **settings: object) -> AsyncIterator[Served]
             AccountServiceStub(channel),
             UsageServiceStub(channel),
             RatingServiceStub(channel),
+            BillingServiceStub(channel),
         )
 
 

@@ -42,11 +42,20 @@ class Teller:
         self._story = story
         self._prefix = prefix
 
+    @property
+    def account_id(self) -> str:
+        """The account's id on the server."""
+        return self._prefix + ACCOUNT.id
+
     async def tell(self) -> None:
         """Create all that the story has, then stream its usage, twice and in other batches."""
         await self.tell_catalog()
         await self.tell_account()
-        events = [event for usage in self._story.usages for event in self._events(usage)]
+        await self.tell_usage(self._story.usages)
+
+    async def tell_usage(self, usages: Sequence[Usage]) -> None:
+        """Stream usage, twice and in other batches."""
+        events = [event for usage in usages for event in self._events(usage)]
         await self._stream([*_batches(events, 7), *_batches(events[::-1], 11)])
 
     async def tell_catalog(self) -> None:

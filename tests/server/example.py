@@ -138,8 +138,9 @@ def adjustment(**changed: Any) -> CounterAdjustment:
 
 # Whoever names something goes before it.
 TABLES = """
-    counter_adjustments attachments priced_things pricings plans plan_templates compound_aggregations aggregations
-    used_meters rollups meters counters products accounts
+    bill_line_items bills counter_adjustments attachments priced_things pricings
+    plans plan_templates compound_aggregations aggregations used_meters rollups
+    meters counters products accounts
 """
 EMPTY = ";".join(f"DELETE FROM {table}" for table in TABLES.split())
 DEFAULT_SETTINGS = """

@@ -35,6 +35,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVICES = [
     "ratel.account.v1.AccountService",
     "ratel.catalog.v1.CatalogService",
+    "ratel.rating.v1.BillingService",
     "ratel.rating.v1.RatingService",
     "ratel.usage.v1.UsageService",
 ]

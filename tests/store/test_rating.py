@@ -15,6 +15,7 @@ from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import survey
 from ratel.core.tail import Tail
 from ratel.server.convert.pricing import pricing_to_proto
+from ratel.store.definition import read_definitions
 from ratel.store.pool import Database
 from ratel.store.quantity import EVENTS_OF_ACCOUNTS
 from ratel.store.rating import PlanCache, RatingSnapshot, rating_snapshot
@@ -164,7 +165,7 @@ async def test_an_older_snapshot_neither_uses_nor_spoils_what_is_newer(server: S
     await Teller(server, story, prefix).tell()
     old = await reprice(server, prefix, story, 1)
     async with rating_snapshot(database, cache, Tail()) as older:
-        await older.ids_after("", 1)  # the snapshot is of this moment
+        await read_definitions(older.connection)  # the snapshot is of this moment
         new = await reprice(server, prefix, story, 2)
         async with rating_snapshot(database, cache, Tail()) as newer:
             rating, _ = await rate_in(newer, f"{prefix}account", asked_of(story))

@@ -51,6 +51,8 @@ async def test_every_foreign_key_of_the_catalog_has_a_meaning(
         "aggregations_rollup",
         "attachments_account",
         "attachments_product",
+        "bill_line_items_bill",
+        "bills_account",
         "compound_operands_compound",
         "counter_adjustments_account",
         "plans_account",

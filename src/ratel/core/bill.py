@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from ratel.core.band import BandUsage
 from ratel.core.money import ZERO, Rounding
@@ -227,9 +227,23 @@ class AccountRating:
     unattached_usages: tuple[UnattachedUsage, ...] = ()
 
 
-def sum_by_currency(line_items: Iterable[LineItem]) -> tuple[tuple[str, Decimal], ...]:
+class Amounted(Protocol):
+    """Has a rounded amount in a currency."""
+
+    @property
+    def currency(self) -> str:
+        """An ISO 4217 code."""
+        ...
+
+    @property
+    def amount(self) -> Decimal:
+        """With exactly the currency's digits."""
+        ...
+
+
+def sum_by_currency(items: Iterable[Amounted]) -> tuple[tuple[str, Decimal], ...]:
     """Return the sum of the rounded amounts in each currency, by currency code."""
     totals: dict[str, Decimal] = {}
-    for item in line_items:
+    for item in items:
         totals[item.currency] = totals[item.currency] + item.amount if item.currency in totals else item.amount
     return tuple(sorted(totals.items()))

@@ -14,9 +14,17 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from ratel.core.bill import LineItem, LineItemKind
-from ratel.core.errors import BillApproved, BillLocked, BillPending, BillStale, LaterBillFixed, PricingBilled
+from ratel.core.errors import (
+    BillApproved,
+    BillLocked,
+    BillPending,
+    BillStale,
+    LaterBillFixed,
+    PricingBilled,
+    UsageUnpriced,
+)
 from ratel.core.instant import microseconds_from_instant
-from ratel.core.money import ZERO, exact
+from ratel.core.money import ZERO, exact, text_from_decimal
 from ratel.core.period import Frequency
 from ratel.core.pricing import Pricing
 from ratel.core.rating.due import Due
@@ -183,6 +191,22 @@ def _line(number: int, key: ItemKey, item: LineItem) -> Line:
 
 
 # --- Bills ------------------------------------------------------------------------------------------------------------
+
+
+def check_priced(due: Due) -> None:
+    """Check that no usage is due that no pricing takes (R3.5).
+
+    Raises:
+        UsageUnpriced: there is some.
+    """
+    for first in due.unpriced_usages:
+        raise UsageUnpriced(
+            first.priced.id,
+            attachment_id=first.attachment_id,
+            start_time=first.period.start.isoformat(),
+            quantity=text_from_decimal(first.quantity),
+            count=str(len(due.unpriced_usages)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Keys of fixed width for the values that events are told apart by."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -14,10 +14,14 @@ def segment_key(values: Sequence[str]) -> bytes:
     """Return the 16 bytes that stand for the values of dimensions, in their order; zeros if there are none."""
     if not values:
         return NO_SEGMENT
+    return digest_of(value.encode() for value in values)
+
+
+def digest_of(contents: Iterable[bytes]) -> bytes:
+    """Return the 16 bytes that stand for some contents, in their order."""
     digest = blake2b(digest_size=KEY_BYTES)
-    for value in values:
-        text = value.encode()
+    for content in contents:
         # With its length before it, ("ab", "c") is not ("a", "bc").
-        digest.update(len(text).to_bytes(4, "big"))
-        digest.update(text)
+        digest.update(len(content).to_bytes(4, "big"))
+        digest.update(content)
     return digest.digest()

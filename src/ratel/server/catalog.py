@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from ratel.catalog.v1 import catalog_service_pb2 as pb
 from ratel.catalog.v1.catalog_service_pb2_grpc import CatalogServiceServicer
+from ratel.core.billing import check_not_billed
 from ratel.core.errors import Mistakes
 from ratel.core.pricing import Owner, OwnerKind
 from ratel.core.schedule import schedule_entries
@@ -32,6 +33,7 @@ from ratel.server.errors import Context
 from ratel.server.noun import Noun
 from ratel.store import resource
 from ratel.store.aggregation import delete_aggregation
+from ratel.store.bill import billed_until
 from ratel.store.effect import load_affected_plans, load_effect
 from ratel.store.plan import PLANS
 from ratel.store.pool import Database
@@ -271,6 +273,7 @@ class Catalog(CatalogServiceServicer):
             old = await resource.get(connection, PRICING.resource, request.pricing.id)
             affected = await load_affected_plans(connection, old.value)
             stored = await noun.update(connection, PRICING, old, request, self._now())
+            check_not_billed(old.value, stored.value, await billed_until(connection, old.value.id))
             effect = await load_effect(connection, stored.value)
         return pb.UpdatePricingResponse(
             pricing=PRICING.message(stored),
@@ -284,6 +287,7 @@ class Catalog(CatalogServiceServicer):
             await move_revision(connection)
             old = await noun.get_to_delete(connection, PRICING, request.etag, request.id)
             affected = await load_affected_plans(connection, old.value)
+            check_not_billed(old.value, None, await billed_until(connection, old.value.id))
             await resource.delete(connection, PRICING.resource, request.id)
         return pb.DeletePricingResponse(affected_plan_ids=affected)
 

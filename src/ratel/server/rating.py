@@ -13,6 +13,7 @@ from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import Scope, check_asked, survey
 from ratel.core.tail import Tail
 from ratel.rating.v1 import account_rating_pb2, rating_service_pb2, rating_service_pb2_grpc
+from ratel.server.account_chunk import account_chunks
 from ratel.server.convert.prepared import PreparedRating
 from ratel.server.convert.rating import account_rating_to_proto, quote_to_proto
 from ratel.server.convert.value import period_from_proto
@@ -70,22 +71,10 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
     ) -> AsyncIterator[rating_service_pb2.RateAccountsResponse]:
         """Rate many accounts; a chunk is read when the caller has taken the one before."""
         asked = asked_from_proto(request)
-        async for ids in self._chunks(request.account_ids):
+        async for ids in account_chunks(self._database, request.account_ids, CHUNK_ACCOUNTS):
             for account_id, surveyed in zip(ids, await self._survey(ids, asked), strict=True):
                 yield _response(account_id, surveyed)
                 await asyncio.sleep(0)  # other calls go on between two accounts
-
-    async def _chunks(self, account_ids: Sequence[str]) -> AsyncIterator[Sequence[str]]:
-        """Yield the ids asked for, or those of all accounts, some at a time."""
-        for start in range(0, len(account_ids), CHUNK_ACCOUNTS):
-            yield account_ids[start : start + CHUNK_ACCOUNTS]
-        last = "" if not account_ids else None
-        while last is not None:
-            async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
-                ids = await snapshot.ids_after(last, CHUNK_ACCOUNTS)
-            if ids:
-                yield ids
-            last = ids[-1] if ids else None
 
     def _learn(self, asked: Period, surveyed: "Surveyed") -> None:
         """Remember an account that can be rated quickly from now on."""

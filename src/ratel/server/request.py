@@ -18,8 +18,9 @@ from ratel.catalog.v1 import (
 )
 from ratel.core.errors import Invalid, Violation
 from ratel.core.plan import PlanTemplate
-from ratel.rating.v1 import rating_service_pb2
+from ratel.rating.v1 import billing_service_pb2, rating_service_pb2
 from ratel.server.convert.account import account_from_proto, adjustment_from_proto, attachment_from_proto
+from ratel.server.convert.bill import bill_key_from_proto
 from ratel.server.convert.meter import (
     aggregation_from_proto,
     compound_from_proto,
@@ -69,6 +70,13 @@ _ASKED: Final[Mapping[type[Message], Callable[[Any], object]]] = {
     rating_service_pb2.QuoteRequest: quote_to_proto,
     rating_service_pb2.RateAccountRequest: _check_asked,
     rating_service_pb2.RateAccountsRequest: _check_asked,
+    billing_service_pb2.PreviewBillRequest: bill_key_from_proto,
+    billing_service_pb2.RunBillingRequest: bill_key_from_proto,
+    billing_service_pb2.GetBillRequest: bill_key_from_proto,
+    billing_service_pb2.ApproveBillRequest: bill_key_from_proto,
+    billing_service_pb2.RecalculateBillRequest: bill_key_from_proto,
+    billing_service_pb2.LockBillRequest: bill_key_from_proto,
+    billing_service_pb2.DeleteBillRequest: bill_key_from_proto,
 }
 
 

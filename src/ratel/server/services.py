@@ -1,4 +1,4 @@
-"""What the server is made of: databases, what takes usage in, and the four services on top of them."""
+"""What the server is made of: databases, what takes usage in, and the five services on top of them."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,10 +15,13 @@ from ratel.account.v1.account_service_pb2_grpc import add_AccountServiceServicer
 from ratel.catalog.v1 import catalog_service_pb2
 from ratel.catalog.v1.catalog_service_pb2_grpc import add_CatalogServiceServicer_to_server
 from ratel.config import Configuration
-from ratel.rating.v1 import rating_service_pb2
+from ratel.rating.v1 import billing_service_pb2, rating_service_pb2
+from ratel.rating.v1.billing_service_pb2_grpc import add_BillingServiceServicer_to_server
 from ratel.rating.v1.rating_service_pb2_grpc import add_RatingServiceServicer_to_server
 from ratel.server.account import Accounts
 from ratel.server.admission import Admission
+from ratel.server.bill_run import BillMaker
+from ratel.server.billing import BillingServicer
 from ratel.server.catalog import Catalog
 from ratel.server.metering import CONNECTIONS, open_metering
 from ratel.server.metrics import create_pool_wait
@@ -75,13 +78,15 @@ async def open_services(
         async with open_metering(own, registry, future) as metering:
             end = StreamEnd(admission.draining, configuration.connection_age_seconds)
             usage = UsageServicer(database, metering, end)
-            batch_size = create_batch_size(registry)
-            rating = RatingServicer(database, create_plan_cache(registry), metering.tail, batch_size.observe)
+            cache, batch_size = create_plan_cache(registry), create_batch_size(registry)
+            rating = RatingServicer(database, cache, metering.tail, batch_size.observe)
+            billing = BillingServicer(database, BillMaker(database, cache, metering.tail), registry)
             yield [
                 Service(catalog_service_pb2.DESCRIPTOR, add_CatalogServiceServicer_to_server, Catalog(database)),
                 Service(account_service_pb2.DESCRIPTOR, add_AccountServiceServicer_to_server, Accounts(database)),
                 Service(usage_service_pb2.DESCRIPTOR, add_UsageServiceServicer_to_server, usage),
                 Service(rating_service_pb2.DESCRIPTOR, add_RatingServiceServicer_to_server, rating),
+                Service(billing_service_pb2.DESCRIPTOR, add_BillingServiceServicer_to_server, billing),
             ]
 
 

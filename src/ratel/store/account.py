@@ -13,6 +13,9 @@ SELECT = "SELECT * FROM accounts WHERE id = $1"
 PAGE = "SELECT * FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
 UPDATE = "UPDATE accounts SET name = $2, epoch = $3, update_time = $4, etag = nextval('etags') WHERE id = $1"
 # Writers of one account and all that is the account's go one after the other; foreign keys do not wait for them.
+SELECT_IDS_AFTER = "SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
+SELECT_COUNT = "SELECT count(*) FROM accounts"
+SELECT_NO = "SELECT account_no FROM accounts WHERE id = $1"
 LOCK = "SELECT account_no FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
 
@@ -34,7 +37,30 @@ async def lock_account(connection: Connection, account_id: str) -> int:
     Raises:
         ResourceNotFound: there is no such account.
     """
-    number = await connection.fetchval(LOCK, account_id)
+    return await _number(connection, LOCK, account_id)
+
+
+async def account_no(connection: Connection, account_id: str) -> int:
+    """Return the number of an account.
+
+    Raises:
+        ResourceNotFound: there is no such account.
+    """
+    return await _number(connection, SELECT_NO, account_id)
+
+
+async def _number(connection: Connection, statement: str, account_id: str) -> int:
+    number = await connection.fetchval(statement, account_id)
     if number is None:
         raise ResourceNotFound("account", account_id)
     return int(number)
+
+
+async def ids_after(connection: Connection, account_id: str, count_max: int) -> list[str]:
+    """Return the ids of the next accounts, by id."""
+    return [row["id"] for row in await connection.fetch(SELECT_IDS_AFTER, account_id, count_max)]
+
+
+async def count_accounts(connection: Connection) -> int:
+    """Return how many accounts there are."""
+    return int(await connection.fetchval(SELECT_COUNT))

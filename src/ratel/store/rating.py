@@ -46,7 +46,6 @@ SELECT_ACCOUNTS = """
         WHERE account_no = asked.account_no AND date <= $4
     ) AS adjusted ON true
 """
-SELECT_IDS_AFTER = "SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
 
 PLANS_MAX: Final = 2_000
 """Compiled plans that are kept: about 100 MB of plans with 20 pricings each."""
@@ -139,6 +138,11 @@ class RatingSnapshot:
         self._tail = tail
         self._known = _Known(0)
 
+    @property
+    def connection(self) -> Connection:
+        """The connection that shows this moment, for what else is to be read of it."""
+        return self._connection
+
     async def accounts(self, ids: Sequence[str], asked: Period) -> dict[str, AccountSnapshot]:
         """Return those of the accounts that exist, by id, with what their rating in a period depends on but usage.
 
@@ -176,10 +180,6 @@ class RatingSnapshot:
             )
             for (_, scope), own in zip(scopes, reads, strict=True)
         ]
-
-    async def ids_after(self, account_id: str, count_max: int) -> list[str]:
-        """Return the ids of the next accounts, by id."""
-        return [row["id"] for row in await self._connection.fetch(SELECT_IDS_AFTER, account_id, count_max)]
 
     async def _definitions(self) -> Definitions:
         if self._known.definitions is None:

@@ -122,6 +122,8 @@ class LineItem(_message.Message):
     PROMOTION_FIELD_NUMBER: _builtins.int
     PROMOTION_ID_FIELD_NUMBER: _builtins.int
     GRANT_ID_FIELD_NUMBER: _builtins.int
+    LINE_NUMBER_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
     kind: Global___LineItemKind.ValueType
     """What kind of amount it is."""
     description: _builtins.str
@@ -150,6 +152,8 @@ class LineItem(_message.Message):
     """The promotion that took off; empty for other kinds and for a trial."""
     grant_id: _builtins.str
     """The grant that gave it; empty for other kinds and for a trial."""
+    line_number: _builtins.int
+    """Its number on the bill, from 1; 0 outside bills."""
     @_builtins.property
     def segment(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The segment of the line item: the combination that was priced by itself, or the pricing's own segment with its
@@ -184,6 +188,12 @@ class LineItem(_message.Message):
     def promotion(self) -> Global___PromotionWorkings:
         """Of PROMOTION."""
 
+    @_builtins.property
+    def correction(self) -> Global___Correction:
+        """Only on bills: what of it was carried before, by the bill that it corrects and those after that. The workings are
+        then those of the whole, and amount is correction.due_amount less correction.carried_amount.
+        """
+
     def __init__(
         self,
         *,
@@ -209,10 +219,12 @@ class LineItem(_message.Message):
         promotion: Global___PromotionWorkings | None = ...,
         promotion_id: _builtins.str = ...,
         grant_id: _builtins.str = ...,
+        line_number: _builtins.int = ...,
+        correction: Global___Correction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "compound_aggregation_id", b"compound_aggregation_id", "counter", b"counter", "counter_id", b"counter_id", "priced", b"priced", "promotion", b"promotion", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "compound_aggregation_id", b"compound_aggregation_id", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "priced", b"priced", "promotion", b"promotion", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "compound_aggregation_id", b"compound_aggregation_id", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "compound_aggregation_id", b"compound_aggregation_id", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_priced: _TypeAlias = _typing.Literal["aggregation_id", "compound_aggregation_id", "counter_id"]  # noqa: Y015
     _WhichOneofArgType_priced: _TypeAlias = _typing.Literal["priced", b"priced"]  # noqa: Y015
@@ -224,6 +236,42 @@ class LineItem(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_workings) -> _WhichOneofReturnType_workings | None: ...
 
 Global___LineItem: _TypeAlias = LineItem  # noqa: Y015
+
+@_typing.final
+class Correction(_message.Message):
+    """Says what a line item puts right."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVOICE_DATE_FIELD_NUMBER: _builtins.int
+    LINE_NUMBER_FIELD_NUMBER: _builtins.int
+    CARRIED_AMOUNT_FIELD_NUMBER: _builtins.int
+    DUE_AMOUNT_FIELD_NUMBER: _builtins.int
+    invoice_date: _builtins.str
+    """The invoice date of the bill, of the same account and frequency, that first carried the item."""
+    line_number: _builtins.int
+    """The number of the line item on that bill."""
+    carried_amount: _builtins.str
+    """What that bill and later ones carried of the item; a decimal with the currency's digits."""
+    due_amount: _builtins.str
+    """What is due of the item now; a decimal with the currency's digits. 0 when it is due no more: the workings are then
+    those of the line item that is corrected.
+    """
+    def __init__(
+        self,
+        *,
+        invoice_date: _builtins.str = ...,
+        line_number: _builtins.int = ...,
+        carried_amount: _builtins.str = ...,
+        due_amount: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carried_amount", b"carried_amount", "due_amount", b"due_amount", "invoice_date", b"invoice_date", "line_number", b"line_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Correction: _TypeAlias = Correction  # noqa: Y015
 
 @_typing.final
 class UsageWorkings(_message.Message):

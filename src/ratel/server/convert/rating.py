@@ -53,24 +53,29 @@ def account_rating_to_proto(
     rating: AccountRating, revision: int, aggregation_ids_from_events: Iterable[str]
 ) -> account_rating_pb2.AccountRating:
     """Return the message of a rating."""
-    totals = (
-        account_rating_pb2.CurrencyTotal(currency=currency, amount=amount_text(total, currency))
-        for currency, total in rating.totals
-    )
     return account_rating_pb2.AccountRating(
         account_id=rating.account_id,
         start_time=instant_to_proto(rating.period.start),
         end_time=optional_instant_to_proto(rating.period.end),
         line_items=map(line_item_to_proto, rating.line_items),
-        totals=totals,
-        unpriced_usages=map(_unpriced_to_proto, rating.unpriced_usages),
-        unattached_usages=map(_unattached_to_proto, rating.unattached_usages),
+        totals=totals_to_proto(rating.totals),
+        unpriced_usages=map(unpriced_to_proto, rating.unpriced_usages),
+        unattached_usages=map(unattached_to_proto, rating.unattached_usages),
         aggregation_ids_from_events=aggregation_ids_from_events,
         catalog_revision=revision,
     )
 
 
-def _unpriced_to_proto(unpriced: UnpricedUsage) -> account_rating_pb2.UnpricedUsage:
+def totals_to_proto(totals: Iterable[tuple[str, Decimal]]) -> list[account_rating_pb2.CurrencyTotal]:
+    """Return the messages of the totals in each currency."""
+    return [
+        account_rating_pb2.CurrencyTotal(currency=currency, amount=amount_text(total, currency))
+        for currency, total in totals
+    ]
+
+
+def unpriced_to_proto(unpriced: UnpricedUsage) -> account_rating_pb2.UnpricedUsage:
+    """Return the message of usage that no pricing takes."""
     message = account_rating_pb2.UnpricedUsage(
         attachment_id=unpriced.attachment_id,
         segment=dict(unpriced.segment),
@@ -82,7 +87,8 @@ def _unpriced_to_proto(unpriced: UnpricedUsage) -> account_rating_pb2.UnpricedUs
     return message
 
 
-def _unattached_to_proto(unattached: UnattachedUsage) -> account_rating_pb2.UnattachedUsage:
+def unattached_to_proto(unattached: UnattachedUsage) -> account_rating_pb2.UnattachedUsage:
+    """Return the message of usage outside every attachment."""
     return account_rating_pb2.UnattachedUsage(
         meter_id=unattached.meter_id,
         start_time=instant_to_proto(unattached.period.start),

@@ -298,6 +298,48 @@ create table counter_adjustments (
 -- Whether a counter may be deleted.
 create index counter_adjustments_by_counter on counter_adjustments (counter_id);
 
+-- What an account owes on an invoice date for its plans of one frequency. Bills of one account and frequency stand in a row:
+-- what one carries, later ones do not carry again.
+create table bills (
+    account_no integer not null constraint bills_account references accounts (account_no),
+    frequency text collate "C" not null constraint bills_frequency check (frequency in ('DAILY', 'WEEKLY', 'MONTHLY', 'ANNUALLY')),
+    invoice_date date not null,
+    status text not null constraint bills_status check (status in ('PENDING', 'APPROVED', 'LOCKED')),
+    is_stale boolean not null default false,
+    -- 16 bytes that stand for the content of all its line items.
+    digest uuid not null,
+    total_currencies text[] not null,
+    total_amounts numeric[] not null,
+    catalog_revision bigint not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null,
+    constraint bills_pkey primary key (account_no, frequency, invoice_date),
+    constraint bills_fixed_not_stale check (status = 'PENDING' or not is_stale)
+);
+
+-- Columns hold what later bills need to know of a line; its content is the whole of it, with its workings.
+create table bill_line_items (
+    account_no integer not null,
+    frequency text collate "C" not null,
+    invoice_date date not null,
+    line_number integer not null,
+    -- 16 bytes that stand for the item, the same on every bill of the account.
+    item_key uuid not null,
+    kind text not null,
+    source_id text not null,
+    pricing_id text collate "C" not null,
+    service_end timestamptz not null,
+    currency text not null,
+    amount numeric not null,
+    exact_amount numeric not null,
+    content bytea not null,
+    constraint bill_line_items_pkey primary key (account_no, frequency, invoice_date, line_number),
+    constraint bill_line_items_bill foreign key (account_no, frequency, invoice_date) references bills on delete cascade
+);
+-- Whether a pricing rated an approved bill, and up to when: asked when it is to be changed.
+create index bill_line_items_by_pricing on bill_line_items (pricing_id, service_end) where pricing_id <> '';
+
 -- One number for each group of events that is committed together.
 create sequence batch_ids;
 

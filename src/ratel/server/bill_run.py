@@ -1,0 +1,347 @@
+"""Makes bills: of many accounts from one snapshot, stored if nobody else changed an account's bills meanwhile.
+
+Nothing is locked while bills are computed. To store them the accounts are held for a moment, and those whose bills are
+no longer what the snapshot showed are computed again: so two runs at once end as one.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final, TypeAlias
+
+from ratel.core.bill import sum_by_currency
+from ratel.core.billing import (
+    BillKey,
+    BillStatus,
+    Line,
+    MadeBill,
+    check_priced,
+    check_row,
+    make_bills,
+    reopened,
+)
+from ratel.core.errors import BillChanged, RatelError, ResourceNotFound
+from ratel.core.rating.due import Due, due, known_period, survey_due
+from ratel.core.rating.scope import Scope
+from ratel.core.segment import digest_of
+from ratel.core.tail import Tail
+from ratel.rating.v1 import line_item_pb2
+from ratel.server import clock
+from ratel.server.convert.bill import line_to_proto
+from ratel.store.bill import (
+    NO_BILLS,
+    BillWrite,
+    History,
+    Spot,
+    StoredBill,
+    check_etag,
+    lock_versions,
+    mark_stale,
+    read_contents,
+    read_histories,
+    write_bills,
+)
+from ratel.store.pool import Database
+from ratel.store.rating import AccountSnapshot, PlanCache, RatingSnapshot, rating_snapshot
+
+TRIES_MAX: Final = 5
+"""How often an account is computed before others are said to keep changing its bills."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewBill:
+    """A bill as it is to be stored, with the content of each line."""
+
+    invoice_date: date
+    lines: tuple[Line, ...]
+    contents: tuple[bytes, ...]
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes that stand for all contents."""
+        return digest_of(self.contents)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a snapshot makes of an account.
+
+    Attributes:
+        bills: by invoice date: stale ones before the one that was asked for, and that one as the last.
+    """
+
+    account: AccountSnapshot
+    history: History
+    due: Due
+    bills: tuple[NewBill, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What came of an account.
+
+    Attributes:
+        bill: as stored; None when nothing is due and nothing was stored.
+        made: what it was made from; None of a bill that is approved or locked, which stays as it is.
+        is_changed: whether something was written.
+    """
+
+    bill: StoredBill | None
+    made: Made | None
+    is_changed: bool
+
+
+Surveyed: TypeAlias = tuple[AccountSnapshot, History, Scope]
+
+
+class BillMaker:
+    """Makes the bills of accounts.
+
+    Args:
+        database: Where everything is.
+        cache: Compiled plans, for the life of the process.
+        tail: What this process remembers of usage that is not in the rollups yet.
+    """
+
+    def __init__(self, database: Database, cache: PlanCache, tail: Tail) -> None:
+        self._database = database
+        self._cache = cache
+        self._tail = tail
+
+    async def preview(self, account_id: str, key: BillKey) -> Made:
+        """Make the bill of an account from one snapshot.
+
+        Raises:
+            ResourceNotFound: there is no such account.
+        """
+        async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
+            ((_, found),) = (await _make(snapshot, [account_id], key, {}, is_preview=True)).items()
+        if isinstance(found, Made):
+            return found
+        raise found if isinstance(found, RatelError) else AssertionError(found)
+
+    async def run(self, ids: Sequence[str], key: BillKey) -> dict[str, Billed | RatelError]:
+        """Make and store the bills of some accounts; those that are approved or locked stay as they are."""
+        return await self._run(ids, key, {})
+
+    async def recalculate(self, account_id: str, key: BillKey, etag: str) -> Billed:
+        """Make a stored bill again; an approved one becomes pending.
+
+        Raises:
+            ResourceNotFound: there is no such account or bill.
+            EtagMismatch: the bill is not as the caller read it.
+            BillLocked: it never changes.
+            LaterBillFixed: a later one is approved or locked.
+            UsageUnpriced: no pricing takes some of its usage.
+            BillChanged: others kept changing the account's bills.
+        """
+        (found,) = (await self._run([account_id], key, {account_id: etag})).values()
+        if isinstance(found, RatelError):
+            raise found
+        return found
+
+    async def _run(self, ids: Sequence[str], key: BillKey, etags: Mapping[str, str]) -> dict[str, Billed | RatelError]:
+        results: dict[str, Billed | RatelError] = {}
+        left = list(ids)
+        for _ in range(TRIES_MAX):
+            if not left:
+                break
+            async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
+                found = await _make(snapshot, left, key, etags)
+            made = {account_id: each for account_id, each in found.items() if isinstance(each, Made)}
+            results |= {account_id: each for account_id, each in found.items() if not isinstance(each, Made)}
+            stored = await _store(self._database, made, key, clock.now())
+            results |= stored
+            left = [account_id for account_id in made if account_id not in stored]
+        results |= {account_id: BillChanged() for account_id in left}
+        return {account_id: results[account_id] for account_id in ids}
+
+
+# --- Computing --------------------------------------------------------------------------------------------------------
+
+
+async def _make(
+    snapshot: RatingSnapshot, ids: Sequence[str], key: BillKey, etags: Mapping[str, str], *, is_preview: bool = False
+) -> dict[str, Made | Billed | RatelError]:
+    """Make the bills of some accounts from one snapshot.
+
+    Args:
+        snapshot: see there.
+        ids: of the accounts.
+        key: which bill of each.
+        etags: of stored bills that are to be made again even if they are approved, by account.
+        is_preview: whether nothing is to be stored: then nothing keeps a bill from being made.
+    """
+    accounts = await snapshot.accounts(ids, known_period(key.invoice_date))
+    histories = await read_histories(snapshot.connection, [each.account_no for each in accounts.values()], key)
+    found: dict[str, Made | Billed | RatelError] = {}
+    surveyed: dict[str, Surveyed] = {}
+    for account_id in ids:
+        try:
+            account = _existing(accounts.get(account_id), account_id)
+            history = histories[account.account_no]
+            stored = history.bills.get(key.invoice_date)
+            if not is_preview and _is_kept(account_id, stored, etags):
+                found[account_id] = Billed(stored, None, is_changed=False)
+            else:
+                scope = survey_due(account.context, key.frequency, key.invoice_date)
+                surveyed[account_id] = (account, history, scope)
+        except RatelError as error:
+            found[account_id] = error
+    usages = await snapshot.usages([(account.account_no, scope) for account, _, scope in surveyed.values()])
+    for (account_id, (account, history, scope)), usage in zip(surveyed.items(), usages, strict=True):
+        await asyncio.sleep(0)  # other calls go on between two accounts
+        try:
+            owed = due(scope, usage.partials, key.invoice_date)
+            if not is_preview:
+                check_priced(owed)
+            bills = make_bills(owed, history.row, key.invoice_date)
+            contents = await _contents(snapshot, account.account_no, key, bills)
+            found[account_id] = Made(account, history, owed, contents)
+        except RatelError as error:
+            found[account_id] = error
+    return found
+
+
+def _existing(account: AccountSnapshot | None, account_id: str) -> AccountSnapshot:
+    if account is None:
+        raise ResourceNotFound("account", account_id)
+    return account
+
+
+def _is_kept(account_id: str, stored: StoredBill | None, etags: Mapping[str, str]) -> bool:
+    """Tell whether a bill stays as it is: approved or locked, and nobody asked to make it again."""
+    if account_id not in etags:
+        return stored is not None and stored.status is not BillStatus.PENDING
+    if stored is None:
+        raise ResourceNotFound("bill", account_id)
+    check_etag(stored, etags[account_id])
+    reopened(stored.status)
+    return False
+
+
+async def _contents(
+    snapshot: RatingSnapshot, account_no: int, key: BillKey, bills: Sequence[MadeBill]
+) -> tuple[NewBill, ...]:
+    """Return bills with the content of their lines; what is due no more looks like the line that it corrects."""
+    corrected = [spot for bill in bills for line in bill.lines for spot in _corrected(account_no, line)]
+    firsts = await read_contents(snapshot.connection, key.frequency, corrected)
+    made: list[NewBill] = []
+    for bill in bills:
+        messages = [line_to_proto(line, _first_of(firsts, account_no, line)) for line in bill.lines]
+        contents = tuple(message.SerializeToString(deterministic=True) for message in messages)
+        for line, content in zip(bill.lines, contents, strict=True):
+            firsts[account_no, bill.invoice_date, line.number] = content
+        made.append(NewBill(bill.invoice_date, bill.lines, contents))
+    return tuple(made)
+
+
+def _corrected(account_no: int, line: Line) -> Iterator[Spot]:
+    if line.item is None and line.correction is not None:
+        yield account_no, line.correction.place.invoice_date, line.correction.place.number
+
+
+def _first_of(firsts: Mapping[Spot, bytes], account_no: int, line: Line) -> line_item_pb2.LineItem | None:
+    return next((line_item_pb2.LineItem.FromString(firsts[spot]) for spot in _corrected(account_no, line)), None)
+
+
+# --- Storing ----------------------------------------------------------------------------------------------------------
+
+
+async def _store(
+    database: Database, made: Mapping[str, Made], key: BillKey, now: datetime
+) -> dict[str, Billed | RatelError]:
+    """Store what was made, and return what came of it but for accounts whose bills others changed meanwhile."""
+    results: dict[str, Billed | RatelError] = {}
+    writes: dict[str, list[BillWrite]] = {}
+    for account_id, each in made.items():
+        try:
+            changes = _changes(each, key)
+        except RatelError as error:
+            results[account_id] = error
+            continue
+        if changes:
+            writes[account_id] = changes
+        else:
+            results[account_id] = Billed(each.history.bills.get(key.invoice_date), each, is_changed=False)
+    if writes:
+        results |= await _write(
+            database, {account_id: (made[account_id], writes[account_id]) for account_id in writes}, now
+        )
+    return results
+
+
+def _changes(made: Made, key: BillKey) -> list[BillWrite]:
+    """Return which bills are to be written.
+
+    Raises:
+        LaterBillFixed: one of them would change, and a later one is approved or locked.
+    """
+    writes: list[BillWrite] = []
+    for bill in made.bills:
+        stored = made.history.bills.get(bill.invoice_date)
+        is_same = stored is not None and stored.digest == bill.digest and stored.status is BillStatus.PENDING
+        if not is_same and (stored is not None or bill.lines):
+            check_row(made.history.row, bill.invoice_date)
+        if (stored is None and not bill.lines) or (is_same and stored is not None and not stored.is_stale):
+            continue
+        writes.append(
+            BillWrite(
+                account_no=made.account.account_no,
+                key=replace(key, invoice_date=bill.invoice_date),
+                digest=bill.digest,
+                totals=sum_by_currency(bill.lines),
+                catalog_revision=made.account.revision,
+                lines=list(zip(bill.lines, bill.contents, strict=True)),
+            )
+        )
+    return writes
+
+
+_Writes: TypeAlias = Mapping[str, tuple[Made, Sequence[BillWrite]]]
+
+
+async def _write(database: Database, wanted: _Writes, now: datetime) -> dict[str, Billed]:
+    """Write bills of the accounts whose bills are still what the snapshot showed."""
+    account_nos = sorted(made.account.account_no for made, _ in wanted.values())
+    frequency = next(write.key.frequency for _, writes in wanted.values() for write in writes)
+    async with database.transaction() as connection:
+        versions = await lock_versions(connection, account_nos, frequency)
+        unchanged = {
+            account_id: (made, writes)
+            for account_id, (made, writes) in wanted.items()
+            if versions.get(made.account.account_no, NO_BILLS) == made.history.version
+        }
+        writes = [write for _, own in unchanged.values() for write in own]
+        etags = iter(await write_bills(connection, writes, now))
+        later = [
+            (made.account.account_no, made.bills[-1].invoice_date)
+            for made, _ in unchanged.values()
+            if any(day > made.bills[-1].invoice_date for day in made.history.bills)
+        ]
+        await mark_stale(connection, [(number, BillKey(frequency, day)) for number, day in later], now)
+    results: dict[str, Billed] = {}
+    for account_id, (made, own) in unchanged.items():
+        stored = {write.key.invoice_date: _stored(made, write, next(etags), now) for write in own}
+        day = made.bills[-1].invoice_date
+        bill = stored.get(day) or made.history.bills.get(day)
+        results[account_id] = Billed(bill, made, is_changed=day in stored)
+    return results
+
+
+def _stored(made: Made, write: BillWrite, etag: str, now: datetime) -> StoredBill:
+    before = made.history.bills.get(write.key.invoice_date)
+    return StoredBill(
+        account_id=made.account.context.account.id,
+        account_no=write.account_no,
+        key=write.key,
+        status=BillStatus.PENDING,
+        is_stale=False,
+        digest=write.digest,
+        totals=write.totals,
+        catalog_revision=write.catalog_revision,
+        etag=etag,
+        create_time=now if before is None else before.create_time,
+        update_time=now,
+    )

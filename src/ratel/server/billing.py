@@ -1,0 +1,195 @@
+"""BillingService: what accounts owe, made and kept."""
+
+from collections.abc import AsyncIterator
+from datetime import date
+
+from prometheus_client import CollectorRegistry, Counter
+
+from ratel.core.bill import sum_by_currency
+from ratel.core.billing import BillKey, BillStatus, approved, check_deletable, check_row, locked
+from ratel.core.errors import Mistakes, RatelError
+from ratel.core.period import date_from_text
+from ratel.rating.v1 import bill_pb2, line_item_pb2
+from ratel.rating.v1 import billing_service_pb2 as pb
+from ratel.rating.v1.billing_service_pb2_grpc import BillingServiceServicer
+from ratel.server import clock
+from ratel.server.account_chunk import account_chunks
+from ratel.server.bill_run import Billed, BillMaker
+from ratel.server.convert.bill import (
+    STATUSES,
+    add_warnings,
+    bill_key_from_proto,
+    stored_bill_to_proto,
+    unstored_bill_to_proto,
+)
+from ratel.server.convert.plan import FREQUENCIES
+from ratel.server.convert.rating import totals_to_proto
+from ratel.server.errors import Context, status_of
+from ratel.server.page import page_size, position_of, token_after
+from ratel.store import bill as store
+from ratel.store.account import account_no, count_accounts, lock_account
+from ratel.store.pool import Connection, Database
+
+CHUNK_ACCOUNTS = 200
+"""Accounts that are computed from one snapshot and written in one transaction: few enough to see a run go on."""
+
+
+class BillingServicer(BillingServiceServicer):
+    """Answers ratel.rating.v1.BillingService.
+
+    Args:
+        database: Where everything is.
+        maker: Makes bills.
+        registry: Where bills are counted.
+    """
+
+    def __init__(self, database: Database, maker: BillMaker, registry: CollectorRegistry) -> None:
+        self._database = database
+        self._maker = maker
+        self._bills = Counter(
+            "ratel_bills", "Accounts billed by runs, by what came of them.", ["outcome"], registry=registry
+        )
+
+    async def PreviewBill(self, request: pb.PreviewBillRequest, context: Context) -> pb.PreviewBillResponse:
+        """Make a bill without storing it."""
+        key = bill_key_from_proto(request)
+        made = await self._maker.preview(request.account_id, key)
+        lines, contents = made.bills[-1].lines, made.bills[-1].contents
+        totals = totals_to_proto(sum_by_currency(lines))
+        bill = unstored_bill_to_proto(request.account_id, key, totals, made.account.revision)
+        bill.line_items.extend(map(line_item_pb2.LineItem.FromString, contents))
+        return pb.PreviewBillResponse(bill=add_warnings(bill, made.due))
+
+    async def RunBilling(self, request: pb.RunBillingRequest, context: Context) -> AsyncIterator[pb.RunBillingResponse]:
+        """Make and store bills; a chunk of accounts is begun when the caller has taken the one before."""
+        key = bill_key_from_proto(request)
+        done, count = 0, len(request.account_ids)
+        if not count:
+            async with self._database.connection() as connection:
+                count = await count_accounts(connection)
+        async for ids in account_chunks(self._database, request.account_ids, CHUNK_ACCOUNTS):
+            for account_id, found in (await self._maker.run(ids, key)).items():
+                done += 1
+                self._bills.labels(_outcome(found)).inc()
+                response = _response(account_id, key, found)
+                response.done_count, response.account_count = done, max(count, done)
+                yield response
+
+    async def GetBill(self, request: pb.GetBillRequest, context: Context) -> pb.GetBillResponse:
+        """Return a bill."""
+        async with self._database.snapshot() as connection:
+            bill = await _bill(connection, request.account_id, bill_key_from_proto(request))
+            contents = await store.contents_of_bill(connection, bill)
+        return pb.GetBillResponse(bill=stored_bill_to_proto(bill, contents))
+
+    async def ListBills(self, request: pb.ListBillsRequest, context: Context) -> pb.ListBillsResponse:
+        """Return a page of bills."""
+        account_id, frequency, day = position_of(request, ["", "", date.min.isoformat()])
+        size = page_size(request)
+        after = account_id, frequency, date_from_text(day)
+        async with self._database.connection() as connection:
+            found = await store.page_of_bills(connection, _filter_of(request), after, size + 1)
+        token = token_after(request, _position(found[size - 1])) if len(found) > size else ""
+        return pb.ListBillsResponse(bills=map(stored_bill_to_proto, found[:size]), next_page_token=token)
+
+    async def ApproveBill(self, request: pb.ApproveBillRequest, context: Context) -> pb.ApproveBillResponse:
+        """Approve a bill."""
+        key = bill_key_from_proto(request)
+        async with self._database.transaction() as connection:
+            await connection.execute(store.LOCK_CATALOG)
+            bill = await _locked_bill(connection, request.account_id, key)
+            store.check_etag(bill, request.etag)
+            bill = await _in_status(connection, bill, approved(bill.status, is_stale=bill.is_stale))
+        return pb.ApproveBillResponse(bill=stored_bill_to_proto(bill))
+
+    async def RecalculateBill(self, request: pb.RecalculateBillRequest, context: Context) -> pb.RecalculateBillResponse:
+        """Make a stored bill again."""
+        billed = await self._maker.recalculate(request.account_id, bill_key_from_proto(request), request.etag)
+        message = _billed_to_proto(request.account_id, bill_key_from_proto(request), billed)
+        if billed.made is not None:
+            message.line_items.extend(map(line_item_pb2.LineItem.FromString, billed.made.bills[-1].contents))
+        return pb.RecalculateBillResponse(bill=message)
+
+    async def LockBill(self, request: pb.LockBillRequest, context: Context) -> pb.LockBillResponse:
+        """Lock a bill."""
+        key = bill_key_from_proto(request)
+        async with self._database.transaction() as connection:
+            bill = await _locked_bill(connection, request.account_id, key)
+            store.check_etag(bill, request.etag)
+            bill = await _in_status(connection, bill, locked(bill.status))
+        return pb.LockBillResponse(bill=stored_bill_to_proto(bill))
+
+    async def DeleteBill(self, request: pb.DeleteBillRequest, context: Context) -> pb.DeleteBillResponse:
+        """Delete a bill."""
+        key = bill_key_from_proto(request)
+        async with self._database.transaction() as connection:
+            bill = await _locked_bill(connection, request.account_id, key)
+            store.check_etag(bill, request.etag)
+            check_deletable(bill.status)
+            history = (await store.read_histories(connection, [bill.account_no], key))[bill.account_no]
+            check_row(history.row, key.invoice_date)
+            await store.delete_bill(connection, bill)
+            await store.mark_stale(connection, [(bill.account_no, key)], clock.now())
+        return pb.DeleteBillResponse()
+
+
+# --- One bill ---------------------------------------------------------------------------------------------------------
+
+
+async def _bill(connection: Connection, account_id: str, key: BillKey) -> store.StoredBill:
+    return await store.get_bill(connection, await account_no(connection, account_id), key)
+
+
+async def _locked_bill(connection: Connection, account_id: str, key: BillKey) -> store.StoredBill:
+    return await store.get_bill(connection, await lock_account(connection, account_id), key)
+
+
+async def _in_status(connection: Connection, bill: store.StoredBill, status: BillStatus) -> store.StoredBill:
+    """Store how far a bill has come, unless it has come so far already."""
+    if bill.status is status:
+        return bill
+    await store.set_status(connection, bill, status, clock.now())
+    return await store.get_bill(connection, bill.account_no, bill.key)
+
+
+def _filter_of(request: pb.ListBillsRequest) -> store.BillFilter:
+    mistakes = Mistakes()
+    invoice_date = None
+    with mistakes.under("invoice_date"):
+        invoice_date = date_from_text(request.invoice_date) if request.invoice_date else None
+    mistakes.check()
+    return store.BillFilter(
+        account_id=request.account_id,
+        frequency=FREQUENCIES.from_proto(request.bill_frequency).value if request.bill_frequency else "",
+        invoice_date=invoice_date,
+        status=STATUSES.from_proto(request.status).value if request.status else "",
+    )
+
+
+def _position(bill: store.StoredBill) -> tuple[str, str, str]:
+    return bill.account_id, bill.key.frequency.value, bill.key.invoice_date.isoformat()
+
+
+# --- A run ------------------------------------------------------------------------------------------------------------
+
+
+def _response(account_id: str, key: BillKey, found: Billed | RatelError) -> pb.RunBillingResponse:
+    if isinstance(found, RatelError):
+        return pb.RunBillingResponse(account_id=account_id, error=status_of(found))
+    bill = _billed_to_proto(account_id, key, found)
+    return pb.RunBillingResponse(account_id=account_id, bill=bill, changed=found.is_changed)
+
+
+def _billed_to_proto(account_id: str, key: BillKey, billed: Billed) -> bill_pb2.Bill:
+    if billed.bill is not None:
+        message = stored_bill_to_proto(billed.bill)
+    else:
+        revision = billed.made.account.revision if billed.made else 0
+        message = unstored_bill_to_proto(account_id, key, (), revision)
+    return message if billed.made is None else add_warnings(message, billed.made.due)
+
+
+def _outcome(found: Billed | RatelError) -> str:
+    if isinstance(found, RatelError):
+        return "failed"
+    return "written" if found.is_changed else "unchanged"

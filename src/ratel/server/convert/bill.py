@@ -1,0 +1,106 @@
+"""Bills and the lines that they carry."""
+
+from collections.abc import Iterable, Sequence
+
+from ratel.core.billing import BillKey, BillStatus, Line
+from ratel.core.errors import Mistakes
+from ratel.core.money import amount_text, text_from_decimal
+from ratel.core.period import date_from_text
+from ratel.core.rating.due import Due
+from ratel.rating.v1 import account_rating_pb2, bill_pb2, billing_service_pb2, line_item_pb2
+from ratel.server.convert.plan import FREQUENCIES
+from ratel.server.convert.rating import line_item_to_proto, totals_to_proto, unattached_to_proto, unpriced_to_proto
+from ratel.server.convert.value import EnumPair, date_to_text, instant_to_proto
+from ratel.store.bill import StoredBill
+
+STATUSES = EnumPair(BillStatus, bill_pb2.BillStatus.Name, bill_pb2.BillStatus.Value, "BILL_STATUS_")
+
+Keyed = (
+    billing_service_pb2.PreviewBillRequest
+    | billing_service_pb2.RunBillingRequest
+    | billing_service_pb2.GetBillRequest
+    | billing_service_pb2.ApproveBillRequest
+    | billing_service_pb2.RecalculateBillRequest
+    | billing_service_pb2.LockBillRequest
+    | billing_service_pb2.DeleteBillRequest
+)
+"""The requests that name a frequency and an invoice date."""
+
+
+def bill_key_from_proto(request: Keyed) -> BillKey:
+    """Return which bill of an account a request means.
+
+    Raises:
+        Invalid: with all mistakes.
+    """
+    mistakes = Mistakes()
+    with mistakes.under("bill_frequency"):
+        frequency = FREQUENCIES.from_proto(request.bill_frequency)
+    with mistakes.under("invoice_date"):
+        invoice_date = date_from_text(request.invoice_date)
+    mistakes.check()
+    return BillKey(frequency, invoice_date)
+
+
+def line_to_proto(line: Line, first: line_item_pb2.LineItem | None) -> line_item_pb2.LineItem:
+    """Return the message of a line.
+
+    Args:
+        line: as it is to be on a bill.
+        first: the line that it corrects; needed for what is due no more.
+    """
+    message = line_item_pb2.LineItem()
+    if line.item is not None:
+        message.CopyFrom(line_item_to_proto(line.item))
+    elif first is not None:
+        message.CopyFrom(first)
+    message.line_number = line.number
+    message.amount = amount_text(line.amount, line.currency)
+    message.exact_amount = text_from_decimal(line.exact_amount)
+    if line.correction is not None:
+        message.correction.CopyFrom(
+            line_item_pb2.Correction(
+                invoice_date=date_to_text(line.correction.place.invoice_date),
+                line_number=line.correction.place.number,
+                carried_amount=amount_text(line.correction.carried_amount, line.currency),
+                due_amount=amount_text(line.correction.due_amount, line.currency),
+            )
+        )
+    return message
+
+
+def stored_bill_to_proto(bill: StoredBill, contents: Iterable[bytes] = ()) -> bill_pb2.Bill:
+    """Return the message of a stored bill, with the contents of its lines or without."""
+    return bill_pb2.Bill(
+        account_id=bill.account_id,
+        bill_frequency=FREQUENCIES.to_proto(bill.key.frequency),
+        invoice_date=date_to_text(bill.key.invoice_date),
+        status=STATUSES.to_proto(bill.status),
+        stale=bill.is_stale,
+        line_items=map(line_item_pb2.LineItem.FromString, contents),
+        totals=totals_to_proto(bill.totals),
+        catalog_revision=bill.catalog_revision,
+        etag=bill.etag,
+        create_time=instant_to_proto(bill.create_time),
+        update_time=instant_to_proto(bill.update_time),
+    )
+
+
+def unstored_bill_to_proto(
+    account_id: str, key: BillKey, totals: Sequence[account_rating_pb2.CurrencyTotal], catalog_revision: int
+) -> bill_pb2.Bill:
+    """Return the message of a bill that is not stored, without its line items."""
+    return bill_pb2.Bill(
+        account_id=account_id,
+        bill_frequency=FREQUENCIES.to_proto(key.frequency),
+        invoice_date=date_to_text(key.invoice_date),
+        totals=totals,
+        catalog_revision=catalog_revision,
+    )
+
+
+def add_warnings(bill: bill_pb2.Bill, due: Due) -> bill_pb2.Bill:
+    """Add what the bill does not charge for."""
+    bill.unpriced_usages.extend(map(unpriced_to_proto, due.unpriced_usages))
+    bill.unattached_usages.extend(map(unattached_to_proto, due.unattached_usages))
+    return bill
