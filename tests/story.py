@@ -12,8 +12,12 @@ what is not said has a default, so that a story shows only what it is about:
     compound extra per=10 null_as_zero = calls - users * 100
     counter seats
     price calls 0:0.15 500:0.10 id=a on=template segment=eu,* from=2024-06-10 to=2024-06-20 volume charge_zero
-    attach 2024-06-01 2024-07-01 id=x plan=gold epoch=2024-01-31
+    attach 2024-06-01 2024-07-01 id=x plan=gold epoch=2024-01-31 trial=2024-06-16
     level seats 2024-06-15 18
+    promotion third 33.3% on=gold count=3 per_period=80 total=200
+    promotion upward 0:10% 500:15% price=a segment=eu,us
+    promotion welcome 50                          a fixed amount; on the plan called "plan"
+    grant third 2024-06-01 2024-09-01 id=g priority=1
     use 2024-06-03 size=5 region=eu id=e1 times=10
     rate 2024-06-01 2024-07-01
     -> USAGE 95.00 500x.15 + 200x.10              kind, amount, and any words that say why
@@ -56,6 +60,18 @@ from ratel.core.pricing import (
     Pricing,
     SpendLimits,
 )
+from ratel.core.promotion import (
+    FixedAmount,
+    Graduated,
+    Grant,
+    GrantedPromotion,
+    Percentage,
+    Promotion,
+    PromotionPlace,
+    SpendBand,
+    Worth,
+    fit_promotion,
+)
 
 ACCOUNT = Account("account", "The account")
 METER = "meter"
@@ -89,11 +105,18 @@ class Story:
     pricings: list[Pricing] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
     adjustments: list[Adjustment] = field(default_factory=list)
+    promotions: dict[str, Promotion] = field(default_factory=dict)
+    grants: list[Grant] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
     asked: Period | None = None
     line_items: list[tuple[str, str]] = field(default_factory=list)
     unpriced: list[tuple[str, str]] = field(default_factory=list)
     unattached: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def granted(self) -> tuple[GrantedPromotion, ...]:
+        """The grants with their promotions."""
+        return tuple(GrantedPromotion(each, self.promotions[each.promotion_id]) for each in self.grants)
 
     @property
     def meter(self) -> Meter:
@@ -272,7 +295,7 @@ def _kind(story: Story, thing: str) -> PricedKind:
 
 def _attach(story: Story, words: list[str]) -> None:
     (start, *end), options = _options(words)
-    epoch = options.get("epoch")
+    epoch, trial = options.get("epoch"), options.get("trial")
     story.attachments.append(
         Attachment(
             options.get("id", f"attachment-{len(story.attachments)}"),
@@ -280,8 +303,46 @@ def _attach(story: Story, words: list[str]) -> None:
             options.get("plan", PLAN),
             _period(story, start, end[0] if end else None),
             date.fromisoformat(epoch) if epoch else None,
+            _time(story, trial) if trial else None,
         )
     )
+
+
+def _promotion(story: Story, words: list[str]) -> None:
+    (promotion_id, *worth), options = _options(words)
+    pricing_id, plan_id = options.get("price", ""), options.get("on", PLAN)
+    fields = next((each.segment_fields for each in story.pricings if each.id == pricing_id), ())
+    values = options["segment"].split(",") if "segment" in options else []
+    per_period, total = (Decimal(options[key]) if key in options else None for key in ("per_period", "total"))
+    promotion = Promotion(
+        promotion_id,
+        promotion_id.title(),
+        _worth(worth),
+        "" if pricing_id else plan_id,
+        pricing_id,
+        tuple(zip(fields, values, strict=True)) if values else (),
+        bill_period_count=int(options["count"]) if "count" in options else None,
+        max_per_period=per_period,
+        max_total=total,
+    )
+    pricing = next((each for each in story.pricings if each.id == pricing_id), None)
+    story.promotions[promotion_id] = fit_promotion(promotion, PromotionPlace(story.template.currency, pricing))
+
+
+def _worth(words: list[str]) -> Worth:
+    if ":" in words[0]:
+        pairs = (word.rstrip("%").split(":") for word in words)
+        return Graduated(tuple(SpendBand(Decimal(limit), Decimal(percentage)) for limit, percentage in pairs))
+    if words[0].endswith("%"):
+        return Percentage(Decimal(words[0].rstrip("%")))
+    return FixedAmount(Decimal(words[0]))
+
+
+def _grant(story: Story, words: list[str]) -> None:
+    (promotion_id, start, *end), options = _options(words)
+    period = _period(story, start, end[0] if end else None)
+    grant_id = options.get("id", f"grant-{len(story.grants)}")
+    story.grants.append(Grant(grant_id, ACCOUNT.id, promotion_id, period, int(options.get("priority", "0"))))
 
 
 def _level(story: Story, words: list[str]) -> None:
@@ -324,6 +385,8 @@ _VERBS: dict[str, Callable[[Story, list[str]], None]] = {
     "counter": _counter,
     "price": _price,
     "attach": _attach,
+    "promotion": _promotion,
+    "grant": _grant,
     "level": _level,
     "use": _use,
     "rate": _rate,

@@ -25,6 +25,7 @@ from ratel.server.convert.meter import (
 )
 from ratel.server.convert.plan import plan_template_to_proto, plan_to_proto, settings_to_proto
 from ratel.server.convert.pricing import pricing_to_proto
+from ratel.server.convert.promotion import grant_to_proto, promotion_to_proto
 from ratel.server.convert.value import instant_to_proto, optional_instant_to_proto
 from ratel.usage.v1.usage_event_pb2 import EventOutcome, UsageEvent
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
@@ -81,6 +82,8 @@ class Teller:
             await stub.CreatePlan(catalog.CreatePlanRequest(plan=own(plan)))
         for pricing in map(pricing_to_proto, story.pricings):
             await stub.CreatePricing(catalog.CreatePricingRequest(pricing=own(pricing)))
+        for promotion in map(promotion_to_proto, story.promotions.values()):
+            await stub.CreatePromotion(catalog.CreatePromotionRequest(promotion=own(promotion)))
 
     async def tell_account(self) -> None:
         """Create the account, its attachments and adjustments."""
@@ -88,6 +91,8 @@ class Teller:
         await stub.CreateAccount(accounts.CreateAccountRequest(account=own(account_to_proto(ACCOUNT))))
         for attachment in map(attachment_to_proto, self._story.attachments):
             await stub.CreateAttachment(accounts.CreateAttachmentRequest(attachment=own(attachment)))
+        for grant in map(grant_to_proto, self._story.grants):
+            await stub.CreateGrant(accounts.CreateGrantRequest(grant=own(grant)))
         for each in self._story.adjustments:
             adjustment = own(adjustment_to_proto(AccountAdjustment(ACCOUNT.id, each)))
             request = accounts.CreateCounterAdjustmentRequest(counter_adjustment=adjustment)

@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from tests.cases import asked, time, usage
+from tests.cases import asked, promotion, time, usage
 
-CASES: Final = {**usage.CASES, **time.CASES, **asked.CASES}
+CASES: Final = {**usage.CASES, **time.CASES, **asked.CASES, **promotion.CASES}

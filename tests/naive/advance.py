@@ -11,6 +11,7 @@ from fractions import Fraction
 from tests.naive.account import Account, Attachment, Event, LineItem
 from tests.naive.catalog import Catalog, Pricing, Terms
 from tests.naive.exact import ZERO
+from tests.naive.grid import Grid
 from tests.naive.part import Part, Stretch, overlap
 from tests.naive.plan import grid_of, terms_of
 from tests.naive.service import (
@@ -35,10 +36,15 @@ def due_items(catalog: Catalog, account: Account, events: Sequence[Event], date:
         number = grid.number_at(date)
         if grid.start(number) == date:
             whole = Part(catalog, account, attachment, events, grid.period(number), grid.period(number), (date, date))
-            for ended in part_of(whole, number - 1):
+            before = number - 1
+            while grid.start(before) == date:  # a day that the zone skipped
+                before -= 1
+            for ended in part_of(whole, before):
                 found += [(item, ended) for item in arrears(ended)]
+                # An attachment that begins inside a period is billed at its end, what is in advance too.
+                found += [(item, ended) for item in advance(ended) if ended.stretch[0] != ended.period[0]]
             for started in part_of(whole, number):
-                found += [(item, started) for item in advance(started)]
+                found += [(item, started) for item in advance(started) if started.stretch[0] == date]
             found += [(item, whole) for item in standing_due(catalog, account, attachment, date)]
     return found + group_items(catalog, account, events, date)
 
@@ -101,16 +107,25 @@ def spend(
 
 
 def standing_due(catalog: Catalog, account: Account, attachment: Attachment, date: datetime) -> list[LineItem]:
-    """R6.1: of the group of periods that starts there in advance, of the one that ends there in arrears."""
+    """R6.1: of each group of periods, as the attachment's part of it begins in advance, as it ends in arrears."""
     terms, grid = terms_of(catalog, attachment.plan), grid_of(catalog, account, attachment)
     assert terms.standing_interval is not None
     assert terms.standing_offset is not None
-    first = grid.number_at(attachment.start) + terms.standing_offset
-    number = grid.number_at(date) - (0 if terms.standing_in_advance else terms.standing_interval)
-    if number < first or (number - first) % terms.standing_interval:
-        return []
-    group = grid.start(number), grid.start(number + terms.standing_interval)
-    return standing_items(catalog, account, attachment, group)
+    number = grid.number_at(attachment.start) + terms.standing_offset
+    found = []
+    while grid.start(number) <= date:
+        group = grid.start(number), grid.start(number + terms.standing_interval)
+        stretch = overlap(group, (attachment.start, attachment.end))
+        if stretch and border_from(grid, stretch[0] if terms.standing_in_advance else stretch[1]) == date:
+            found += standing_items(catalog, account, attachment, group)
+        number += terms.standing_interval
+    return found
+
+
+def border_from(grid: Grid, instant: datetime) -> datetime:
+    """The first border of two bill periods that is no earlier."""
+    number = grid.number_at(instant)
+    return instant if grid.start(number) == instant else grid.start(number + 1)
 
 
 def group_items(catalog: Catalog, account: Account, events: Sequence[Event], date: datetime) -> list[Due]:

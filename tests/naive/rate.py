@@ -84,6 +84,8 @@ def promoted_items(
 
 def counted_from(catalog: Catalog, account: Account, asked: tuple[datetime, datetime], grant: Grant) -> datetime:
     """R9.1: from where on must be known what a grant took off: the bill period of what it is counted from."""
+    if grant.end <= asked[0] or grant.time >= asked[1]:
+        return asked[0]
     if grant.max_total is not None:
         first = grant.time
     elif grant.kind != "PERCENTAGE" or grant.max_per_period is not None:

@@ -179,6 +179,7 @@ class Maker:
         minimum = self.chance.choice((Fraction(0), Fraction(5), Fraction(40))) if self.often(30) else None
         return Terms(
             standing=self.chance.choice((Fraction(0), self.amount())) if self.often(50) else None,
+            standing_in_advance=self.often(50) if self.often(60) else None,
             standing_interval=self.chance.choice((1, 2, 3)) if self.often(30) else None,
             standing_offset=self.chance.choice((0, 1, 2)) if self.often(30) else None,
             minimum=minimum,
@@ -351,7 +352,10 @@ class Pricer:
         is_credit = self.maker.often(self.credits)
         minimum = self.maker.amount() if self.maker.often(15) and not is_credit else None
         switches = CounterTerms(
-            prorate_total=self.maker.often(70), prorate_debit=self.maker.often(70), prorate_credit=self.maker.often(70)
+            in_advance=self.maker.often(60),
+            prorate_total=self.maker.often(70),
+            prorate_debit=self.maker.often(70),
+            prorate_credit=self.maker.often(70),
         )
         return Pricing(
             *named,

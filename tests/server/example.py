@@ -17,6 +17,7 @@ from ratel.account.v1 import account_service_pb2 as accounts
 from ratel.account.v1.account_pb2 import Account
 from ratel.account.v1.attachment_pb2 import Attachment
 from ratel.account.v1.counter_adjustment_pb2 import CounterAdjustment
+from ratel.account.v1.grant_pb2 import Grant
 from ratel.catalog.v1 import aggregation_pb2, meter_pb2, plan_template_pb2
 from ratel.catalog.v1 import catalog_service_pb2 as catalog
 from ratel.catalog.v1.aggregation_pb2 import Aggregation, CompoundAggregation
@@ -26,6 +27,7 @@ from ratel.catalog.v1.plan_pb2 import Plan
 from ratel.catalog.v1.plan_template_pb2 import PlanTemplate
 from ratel.catalog.v1.pricing_pb2 import Band, Pricing
 from ratel.catalog.v1.product_pb2 import Product
+from ratel.catalog.v1.promotion_pb2 import Promotion
 from ratel.client import CallError, error_from
 from ratel.usage.v1.usage_event_pb2 import UsageEvent
 from ratel.usage.v1.usage_service_pb2 import SubmitUsageRequest, SubmitUsageResponse
@@ -113,6 +115,16 @@ def pricing(**changed: Any) -> Pricing:
     return _made(Pricing, usual, changed)
 
 
+def promotion(**changed: Any) -> Promotion:
+    """Return a promotion of the plan: 10 % of the spend."""
+    usual: dict[str, Any] = {"id": "tenth", "name": "A tenth"}
+    if "pricing_id" not in changed:
+        usual["plan_id"] = "gold"
+    if not {"fixed_amount", "graduated"} & changed.keys():
+        usual["percentage"] = "10"
+    return _made(Promotion, usual, changed)
+
+
 def band(lower_limit: str, unit_price: str = "", **changed: str) -> Band:
     return Band(lower_limit=lower_limit, unit_price=unit_price, **changed)
 
@@ -136,9 +148,19 @@ def adjustment(**changed: Any) -> CounterAdjustment:
     return _made(CounterAdjustment, usual, changed)
 
 
+def grant(**changed: Any) -> Grant:
+    usual: dict[str, Any] = {
+        "id": "acme-tenth",
+        "account_id": "acme",
+        "promotion_id": "tenth",
+        "start_time": time("2024-01-01"),
+    }
+    return _made(Grant, usual, changed)
+
+
 # Whoever names something goes before it.
 TABLES = """
-    bill_line_items bills counter_adjustments attachments priced_things pricings
+    bill_line_items bills grants promotions counter_adjustments attachments priced_things pricings
     plans plan_templates compound_aggregations aggregations used_meters rollups
     meters counters products accounts
 """

@@ -18,6 +18,7 @@ NOUNS: dict[str, Callable[..., Any]] = {
     "PlanTemplate": example.template,
     "Plan": example.plan,
     "Pricing": example.pricing,
+    "Promotion": example.promotion,
 }
 
 
@@ -90,6 +91,7 @@ async def test_another_etag_is_refused(server: Served, noun: str) -> None:
 
 async def test_everything_is_deleted_from_the_top_down(server: Served) -> None:
     await create(server, "Pricing", example.pricing())
+    await create(server, "Promotion", example.promotion())
     for noun in reversed(NOUNS):
         message = NOUNS[noun]()
         stored = getattr(await call(server, f"Get{noun}", id=message.id), field_of(noun))
@@ -104,6 +106,7 @@ async def test_everything_is_deleted_from_the_top_down(server: Served) -> None:
         ("Aggregation", "compound_aggregation", "twice"),
         ("PlanTemplate", "plan", "gold"),
         ("Plan", "pricing", "p"),
+        ("Pricing", "promotion", "of-p"),
         ("Counter", "pricing", "q"),
         ("CompoundAggregation", "pricing", "r"),
     ],
@@ -112,6 +115,7 @@ async def test_what_something_names_is_not_deleted(server: Served, noun: str, us
     await create(server, "Pricing", example.pricing())
     await create(server, "Pricing", example.pricing(id="q", counter_id="seats"))
     await create(server, "Pricing", example.pricing(id="r", compound_aggregation_id="twice"))
+    await create(server, "Promotion", example.promotion(id="of-p", pricing_id="p"))
     message = NOUNS[noun]()
     found = await failure(call(server, f"Delete{noun}", id=message.id))
     assert (found.code, found.reason) == ("FAILED_PRECONDITION", "IN_USE")
@@ -153,7 +157,7 @@ async def test_lists_page_by_id_and_refuse_tokens_from_elsewhere(server: Served,
     for broken in ("x", another[:-4], f"A{another[1:]}", "ü"):
         assert await failure(call(server, method, page_token=broken)) == invalid
     if noun != "Product":
-        filters = {"plan_id": "gold"} if noun == "Pricing" else {"product_id": "cloud"}
+        filters = {"plan_id": "gold"} if noun in ("Pricing", "Promotion") else {"product_id": "cloud"}
         assert await failure(call(server, method, page_token=another, **filters)) == invalid
         assert [each.id for each in getattr(await call(server, method, **filters), plural)] == whole
         others = dict.fromkeys(filters, "other")

@@ -55,6 +55,7 @@ async def test_every_foreign_key_of_the_catalog_has_a_meaning(
         "bills_account",
         "compound_operands_compound",
         "counter_adjustments_account",
+        "grants_account",
         "plans_account",
         "priced_things_aggregation",
         "priced_things_compound",

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from rich.console import Console
 from rich.progress import Progress
 
-from ratel.account.v1 import account_pb2, account_service_pb2, attachment_pb2, counter_adjustment_pb2
+from ratel.account.v1 import account_pb2, account_service_pb2, attachment_pb2, counter_adjustment_pb2, grant_pb2
 from ratel.account.v1.account_service_pb2_grpc import AccountServiceStub
 from ratel.catalog.v1 import (
     aggregation_pb2,
@@ -24,6 +24,7 @@ from ratel.catalog.v1 import (
     plan_template_pb2,
     pricing_pb2,
     product_pb2,
+    promotion_pb2,
     settings_pb2,
 )
 from ratel.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
@@ -42,7 +43,9 @@ KINDS: dict[str, type[Message]] = {
     "accounts": account_pb2.Account,
     "plans": plan_pb2.Plan,
     "pricings": pricing_pb2.Pricing,
+    "promotions": promotion_pb2.Promotion,
     "attachments": attachment_pb2.Attachment,
+    "grants": grant_pb2.Grant,
     "counter_adjustments": counter_adjustment_pb2.CounterAdjustment,
 }
 SETTINGS = "settings"

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from ratel.core.errors import Mistakes
-from ratel.core.money import ZERO, exact
+from ratel.core.money import ZERO, check_amount, exact
 from ratel.core.period import Period
 from ratel.core.plan import fit_amount
 from ratel.core.pricing import WILDCARD, ApplyAs, Pricing
@@ -205,14 +205,14 @@ def _fit_worth(mistakes: Mistakes, worth: Worth, currency: str) -> Worth:
         case FixedAmount(amount):
             return FixedAmount(fit_amount(mistakes, "fixed_amount", amount, currency) or amount)
         case Graduated(bands):
-            paths = (f"graduated.bands[{index}].lower_limit" for index in range(len(bands)))
-            limits = [
-                fit_amount(mistakes, path, band.lower_limit, currency) for path, band in zip(paths, bands, strict=True)
-            ]
-            return Graduated(
-                tuple(replace(band, lower_limit=limit or ZERO) for band, limit in zip(bands, limits, strict=True))
-            )
+            return Graduated(tuple(_fit_band(mistakes, index, band, currency) for index, band in enumerate(bands)))
     return worth
+
+
+def _fit_band(mistakes: Mistakes, index: int, band: SpendBand, currency: str) -> SpendBand:
+    with mistakes.under(f"graduated.bands[{index}].lower_limit"):
+        return replace(band, lower_limit=check_amount(band.lower_limit, currency))
+    return band
 
 
 def _check_pricing(mistakes: Mistakes, promotion: Promotion, pricing: Pricing) -> None:

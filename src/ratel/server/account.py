@@ -12,14 +12,16 @@ from ratel.core.account import Attachment
 from ratel.core.counter import AccountAdjustment
 from ratel.core.errors import Invalid, Mistakes
 from ratel.core.period import date_from_text
+from ratel.core.promotion import Grant
 from ratel.server import clock, noun
-from ratel.server.account_noun import ACCOUNT, ATTACHMENT, COUNTER_ADJUSTMENT, replace_attachment
+from ratel.server.account_noun import ACCOUNT, ATTACHMENT, COUNTER_ADJUSTMENT, GRANT, replace_attachment
 from ratel.server.errors import Context
 from ratel.server.page import page_size, position_of, token_after
 from ratel.store import resource
 from ratel.store.account import ACCOUNTS, lock_account
 from ratel.store.adjustment import ADJUSTMENTS
 from ratel.store.attachment import ATTACHMENTS
+from ratel.store.grant import GRANTS
 from ratel.store.pool import Connection, Database
 from ratel.store.resource import Stored
 
@@ -149,6 +151,44 @@ class Accounts(AccountServiceServicer):
             await noun.get_to_delete(connection, COUNTER_ADJUSTMENT, request.etag, *key)
             await resource.delete(connection, ADJUSTMENTS, *key)
         return pb.DeleteCounterAdjustmentResponse()
+
+    # --- Grant ---
+
+    async def CreateGrant(self, request: pb.CreateGrantRequest, context: Context) -> pb.CreateGrantResponse:
+        async with self._database.transaction() as connection:
+            await lock_account(connection, request.grant.account_id)
+            stored = await noun.create(connection, GRANT, request.grant, self._now())
+        return pb.CreateGrantResponse(grant=GRANT.message(stored))
+
+    async def GetGrant(self, request: pb.GetGrantRequest, context: Context) -> pb.GetGrantResponse:
+        async with self._database.connection() as connection:
+            stored = await resource.get(connection, GRANTS, request.id)
+        return pb.GetGrantResponse(grant=GRANT.message(stored))
+
+    async def ListGrants(self, request: pb.ListGrantsRequest, context: Context) -> pb.ListGrantsResponse:
+        async with self._database.connection() as connection:
+            await resource.get(connection, ACCOUNTS, request.account_id)
+            grants, token = await noun.page(connection, GRANT, request, request.account_id)
+        return pb.ListGrantsResponse(grants=grants, next_page_token=token)
+
+    async def UpdateGrant(self, request: pb.UpdateGrantRequest, context: Context) -> pb.UpdateGrantResponse:
+        async with self._database.transaction() as connection:
+            old = await _locked_grant(connection, request.grant.id)
+            stored = await noun.update(connection, GRANT, old, request, self._now())
+        return pb.UpdateGrantResponse(grant=GRANT.message(stored))
+
+    async def DeleteGrant(self, request: pb.DeleteGrantRequest, context: Context) -> pb.DeleteGrantResponse:
+        async with self._database.transaction() as connection:
+            resource.check_etag(GRANTS, await _locked_grant(connection, request.id), request.etag)
+            await resource.delete(connection, GRANTS, request.id)
+        return pb.DeleteGrantResponse()
+
+
+async def _locked_grant(connection: Connection, grant_id: str) -> Stored[Grant]:
+    """Return a grant, read again once its account is locked."""
+    found = await resource.get(connection, GRANTS, grant_id)
+    await lock_account(connection, found.value.account_id)
+    return await resource.get(connection, GRANTS, grant_id)
 
 
 async def _locked_attachment(connection: Connection, attachment_id: str) -> Stored[Attachment]:

@@ -3,16 +3,19 @@
 from datetime import datetime
 from typing import Final
 
-from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2
+from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2, grant_pb2
 from ratel.core.account import Account, Attachment, check_custom, end_for
 from ratel.core.counter import AccountAdjustment
 from ratel.core.errors import Mistakes
+from ratel.core.promotion import Grant
 from ratel.server.convert import account as convert
+from ratel.server.convert.promotion import grant_from_proto, grant_to_proto
 from ratel.server.noun import Noun, admitted_by_itself, created_alone
 from ratel.store import resource
 from ratel.store.account import ACCOUNTS
 from ratel.store.adjustment import ADJUSTMENTS, create_adjustment
 from ratel.store.attachment import ATTACHMENTS, plan_to_attach
+from ratel.store.grant import GRANTS, check_grantable
 from ratel.store.pool import Connection
 from ratel.store.resource import Stored
 
@@ -39,7 +42,7 @@ ATTACHMENT: Final = Noun(
     convert.attachment_to_proto,
     admit=_admit_attachment,
     create=created_alone(ATTACHMENTS),
-    mutable=("start_time", "end_time", "epoch"),
+    mutable=("start_time", "end_time", "epoch", "trial_end_time"),
 )
 COUNTER_ADJUSTMENT: Final[Noun[AccountAdjustment, counter_adjustment_pb2.CounterAdjustment]] = Noun(
     ADJUSTMENTS,
@@ -48,6 +51,22 @@ COUNTER_ADJUSTMENT: Final[Noun[AccountAdjustment, counter_adjustment_pb2.Counter
     admit=admitted_by_itself(convert.adjustment_from_proto),
     create=create_adjustment,
     mutable=("level",),
+)
+
+
+async def _admit_grant(connection: Connection, message: grant_pb2.Grant) -> Grant:
+    grant = grant_from_proto(message)
+    await check_grantable(connection, grant)
+    return grant
+
+
+GRANT: Final = Noun(
+    GRANTS,
+    grant_from_proto,
+    grant_to_proto,
+    admit=_admit_grant,
+    create=created_alone(GRANTS),
+    mutable=("start_time", "end_time", "priority"),
 )
 
 

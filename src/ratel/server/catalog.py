@@ -25,6 +25,7 @@ from ratel.server.catalog_noun import (
     PLAN_TEMPLATE,
     PRICING,
     PRODUCT,
+    PROMOTION,
     SETTINGS_NOUN,
 )
 from ratel.server.convert.schedule import period_cut_to_proto, plan_schedule_to_proto
@@ -290,6 +291,25 @@ class Catalog(CatalogServiceServicer):
             check_not_billed(old.value, None, await billed_until(connection, old.value.id))
             await resource.delete(connection, PRICING.resource, request.id)
         return pb.DeletePricingResponse(affected_plan_ids=affected)
+
+    # --- Promotion ---
+
+    async def CreatePromotion(self, request: pb.CreatePromotionRequest, context: Context) -> pb.CreatePromotionResponse:
+        return pb.CreatePromotionResponse(promotion=await self._create(PROMOTION, request.promotion))
+
+    async def GetPromotion(self, request: pb.GetPromotionRequest, context: Context) -> pb.GetPromotionResponse:
+        return pb.GetPromotionResponse(promotion=await self._get(PROMOTION, request.id))
+
+    async def ListPromotions(self, request: pb.ListPromotionsRequest, context: Context) -> pb.ListPromotionsResponse:
+        promotions, token = await self._list(PROMOTION, request, request.plan_id)
+        return pb.ListPromotionsResponse(promotions=promotions, next_page_token=token)
+
+    async def UpdatePromotion(self, request: pb.UpdatePromotionRequest, context: Context) -> pb.UpdatePromotionResponse:
+        return pb.UpdatePromotionResponse(promotion=await self._update(PROMOTION, request, request.promotion.id))
+
+    async def DeletePromotion(self, request: pb.DeletePromotionRequest, context: Context) -> pb.DeletePromotionResponse:
+        await self._delete(PROMOTION, request)
+        return pb.DeletePromotionResponse()
 
     # --- The schedule of a plan ---
 

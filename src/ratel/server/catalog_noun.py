@@ -2,15 +2,17 @@
 
 from typing import Final
 
-from ratel.catalog.v1 import aggregation_pb2, plan_pb2, plan_template_pb2, pricing_pb2
+from ratel.catalog.v1 import aggregation_pb2, plan_pb2, plan_template_pb2, pricing_pb2, promotion_pb2
 from ratel.core.errors import Mistakes
 from ratel.core.formula import parse
 from ratel.core.meter import Aggregation, CompoundAggregation, check_aggregation, check_fields_extend
 from ratel.core.plan import Plan, PlanTemplate, fit_plan
 from ratel.core.pricing import Pricing, fit_pricing
+from ratel.core.promotion import Promotion, fit_promotion
 from ratel.server.convert import meter as of_meter
 from ratel.server.convert import plan as of_plan
 from ratel.server.convert.pricing import pricing_from_proto, pricing_to_proto
+from ratel.server.convert.promotion import promotion_from_proto, promotion_to_proto
 from ratel.server.mask import Mask
 from ratel.server.noun import Noun, admitted_by_itself, created_alone
 from ratel.store import resource
@@ -23,6 +25,7 @@ from ratel.store.plan_template import PLAN_TEMPLATES
 from ratel.store.pool import Connection
 from ratel.store.pricing import PRICINGS, create_pricing, pricing_place
 from ratel.store.product import PRODUCTS
+from ratel.store.promotion import PROMOTIONS, promotion_place
 from ratel.store.settings import SETTINGS
 
 PRODUCT: Final = Noun(
@@ -172,6 +175,29 @@ PRICING: Final = Noun(
         "counter_terms",
     ),
     prepare=_prepare_pricing,
+)
+
+
+async def _admit_promotion(connection: Connection, message: promotion_pb2.Promotion) -> Promotion:
+    promotion = promotion_from_proto(message)
+    return fit_promotion(promotion, await promotion_place(connection, promotion))
+
+
+PROMOTION: Final = Noun(
+    PROMOTIONS,
+    promotion_from_proto,
+    promotion_to_proto,
+    admit=_admit_promotion,
+    create=created_alone(PROMOTIONS),
+    mutable=(
+        "name",
+        "percentage",
+        "fixed_amount",
+        "graduated",
+        "bill_period_count",
+        "max_per_period",
+        "max_total",
+    ),
 )
 SETTINGS_NOUN: Final = Noun(
     SETTINGS,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2
+from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2, grant_pb2
 from ratel.catalog.v1 import (
     aggregation_pb2,
     counter_pb2,
@@ -15,6 +15,7 @@ from ratel.catalog.v1 import (
     plan_template_pb2,
     pricing_pb2,
     product_pb2,
+    promotion_pb2,
 )
 from ratel.core.errors import Invalid, Violation
 from ratel.core.plan import PlanTemplate
@@ -30,6 +31,7 @@ from ratel.server.convert.meter import (
 )
 from ratel.server.convert.plan import plan_from_proto, plan_template_from_proto
 from ratel.server.convert.pricing import pricing_from_proto
+from ratel.server.convert.promotion import grant_from_proto, promotion_from_proto
 from ratel.server.convert.rating import quote_to_proto
 from ratel.server.rating import Asked, asked_from_proto
 from ratel.server.validation import check_message
@@ -61,9 +63,11 @@ _READERS: Final[Mapping[type[Message], Callable[[Any], object]]] = {
     plan_template_pb2.PlanTemplate: _template_from_proto,
     plan_pb2.Plan: plan_from_proto,
     pricing_pb2.Pricing: pricing_from_proto,
+    promotion_pb2.Promotion: promotion_from_proto,
     account_pb2.Account: account_from_proto,
     attachment_pb2.Attachment: attachment_from_proto,
     counter_adjustment_pb2.CounterAdjustment: adjustment_from_proto,
+    grant_pb2.Grant: grant_from_proto,
 }
 # Requests whose own fields the core judges: their methods do, and only a wrong shape would keep that from being told.
 _ASKED: Final[Mapping[type[Message], Callable[[Any], object]]] = {

@@ -17,13 +17,13 @@ from ratel.store.resource import Resource, Row
 
 INSERT = """
     INSERT INTO attachments (
-        id, start_time, end_time, epoch, account_no, plan_id, product_id, create_time, update_time
+        id, start_time, end_time, epoch, trial_end_time, account_no, plan_id, product_id, create_time, update_time
     ) VALUES (
-        $1, $2, $3, $4,
-        (SELECT account_no FROM accounts WHERE accounts.id = $5),
-        $6,
-        (SELECT product_id FROM plans JOIN plan_templates ON plan_templates.id = plan_template_id WHERE plans.id = $6),
-        $7, $7
+        $1, $2, $3, $4, $5,
+        (SELECT account_no FROM accounts WHERE accounts.id = $6),
+        $7,
+        (SELECT product_id FROM plans JOIN plan_templates ON plan_templates.id = plan_template_id WHERE plans.id = $7),
+        $8, $8
     )
     ON CONFLICT (id) DO NOTHING RETURNING true
 """
@@ -38,7 +38,7 @@ PAGE = """
 """
 UPDATE = """
     UPDATE attachments
-    SET start_time = $2, end_time = $3, epoch = $4, update_time = $5, etag = nextval('etags')
+    SET start_time = $2, end_time = $3, epoch = $4, trial_end_time = $5, update_time = $6, etag = nextval('etags')
     WHERE id = $1
 """
 DELETE = "DELETE FROM attachments WHERE id = $1"
@@ -64,7 +64,8 @@ SELECT_CUT_AT = """
 
 
 def _to_changes(attachment: Attachment) -> tuple[object, ...]:
-    return attachment.id, attachment.period.start, attachment.period.end, attachment.epoch
+    period = attachment.period
+    return attachment.id, period.start, period.end, attachment.epoch, attachment.trial_end
 
 
 def _to_row(attachment: Attachment) -> tuple[object, ...]:
@@ -73,7 +74,8 @@ def _to_row(attachment: Attachment) -> tuple[object, ...]:
 
 def attachment_from_row(row: Row) -> Attachment:
     """Return the attachment of a row, which has its account's id beside."""
-    return Attachment(row["id"], row["account_id"], row["plan_id"], period_from_row(row), row["epoch"])
+    period, trial_end = period_from_row(row), row["trial_end_time"]
+    return Attachment(row["id"], row["account_id"], row["plan_id"], period, row["epoch"], trial_end)
 
 
 ATTACHMENTS = Resource("attachment", INSERT, SELECT, PAGE, UPDATE, DELETE, _to_row, _to_changes, attachment_from_row)

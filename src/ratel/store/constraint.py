@@ -40,6 +40,9 @@ REFERENCES: Final[Mapping[str, Reference]] = {
     "plan_templates_product": Reference("product", "product_id"),
     "plans_account": Reference("account", "account_id"),
     "attachments_plan": Reference("plan", "plan_id"),
+    "promotions_plan": Reference("plan", "plan_id"),
+    "promotions_pricing": Reference("pricing", "pricing_id"),
+    "grants_promotion": Reference("promotion", "promotion_id"),
     "counter_adjustments_counter": Reference("counter", "adjustment.counter_id"),
 }
 
@@ -75,6 +78,9 @@ USES: Final[Mapping[str, Use]] = {
     "pricings_compound": Use("pricing", "SELECT id FROM pricings WHERE compound_aggregation_id = $1 LIMIT 1"),
     "pricings_counter": Use("pricing", "SELECT id FROM pricings WHERE counter_id = $1 LIMIT 1"),
     "attachments_plan": Use("attachment", "SELECT id FROM attachments WHERE plan_id = $1 LIMIT 1"),
+    "promotions_plan": Use("promotion", "SELECT id FROM promotions WHERE plan_id = $1 LIMIT 1"),
+    "promotions_pricing": Use("promotion", "SELECT id FROM promotions WHERE pricing_id = $1 LIMIT 1"),
+    "grants_promotion": Use("grant", "SELECT id FROM grants WHERE promotion_id = $1 LIMIT 1"),
     "counter_adjustments_counter": Use(
         "counter_adjustment",
         """

@@ -16,6 +16,7 @@ from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.counter import Adjustment
 from ratel.core.meter import Aggregation, Meter, Method
 from ratel.core.period import Period
+from ratel.core.promotion import Grant, GrantedPromotion
 from ratel.core.rating.draft import Partials
 from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.rollup import Definitions
@@ -23,22 +24,35 @@ from ratel.core.tail import Tail
 from ratel.store.definition import read_definitions
 from ratel.store.plan_catalog import load_catalog
 from ratel.store.pool import Connection, Database
+from ratel.store.promotion import promotion_from_row
 from ratel.store.quantity import read_partials
 from ratel.store.question import Slice
 from ratel.store.resource import Row
 
 # The last table is distributed by account; the first row is there even without any account. What an account has is
-# looked up account by account, by index: many accounts cost as much each as one.
+# looked up account by account, by index: many accounts cost as much each as one. Attachments reach back to the first
+# grant that still acts, since what it gave before may count.
 SELECT_ACCOUNTS = """
-    SELECT revision, asked.*, attachments, adjustments
+    SELECT revision, asked.*, attachments, adjustments, grants
     FROM catalog_revisions
     LEFT JOIN (
         SELECT id, account_no, name, epoch FROM accounts WHERE id = ANY($1::text[])
     ) AS asked ON true
     LEFT JOIN LATERAL (
-        SELECT array_agg((id, plan_id, start_time, end_time, epoch)) AS attachments
+        SELECT array_agg((
+                grants.id, promotion_id, start_time, end_time, priority, promotions.name, plan_id, pricing_id,
+                segment_fields, segment_values, percentage, fixed_amount, lower_limits, percentages, currency,
+                bill_period_count, max_per_period, max_total
+            )) AS grants,
+            min(start_time) FILTER (WHERE end_time IS NULL OR end_time > $2) AS granted_from
+        FROM grants JOIN promotions ON promotions.id = promotion_id
+        WHERE account_no = asked.account_no AND start_time < $3
+    ) AS granted ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg((id, plan_id, start_time, end_time, epoch, trial_end_time)) AS attachments
         FROM attachments
-        WHERE account_no = asked.account_no AND start_time < $3 AND (end_time IS NULL OR end_time > $2)
+        WHERE account_no = asked.account_no AND start_time < $3
+            AND (end_time IS NULL OR end_time > least($2, granted_from))
     ) AS attached ON true
     LEFT JOIN LATERAL (
         SELECT array_agg((counter_id, date, level)) AS adjustments
@@ -46,6 +60,12 @@ SELECT_ACCOUNTS = """
         WHERE account_no = asked.account_no AND date <= $4
     ) AS adjusted ON true
 """
+
+PROMOTION_COLUMNS: Final = (
+    *("name", "plan_id", "pricing_id", "segment_fields", "segment_values", "percentage", "fixed_amount"),
+    *("lower_limits", "percentages", "currency", "bill_period_count", "max_per_period", "max_total"),
+)
+"""Of a grant's promotion, in the order of the statement."""
 
 PLANS_MAX: Final = 2_000
 """Compiled plans that are kept: about 100 MB of plans with 20 pricings each."""
@@ -191,7 +211,8 @@ class RatingSnapshot:
     ) -> AccountSnapshot:
         account = Account(row["id"], row["name"], row["epoch"])
         adjustments = tuple(Adjustment(*each) for each in row["adjustments"] or ())
-        context = RatingContext(account, attachments, adjustments, plans, self._known.meters or ())
+        granted = tuple(_granted_from_row(row))
+        context = RatingContext(account, attachments, adjustments, plans, self._known.meters or (), granted)
         return AccountSnapshot(row["account_no"], context, self._known.revision, tuple(row))
 
 
@@ -224,8 +245,15 @@ def _aggregations(scope: Scope | None) -> Iterator[Aggregation]:
 
 
 def _attachments_from_row(row: Row) -> Iterable[Attachment]:
-    for attachment_id, plan_id, start_time, end_time, epoch in row["attachments"] or ():
-        yield Attachment(attachment_id, row["id"], plan_id, Period(start_time, end_time), epoch)
+    for attachment_id, plan_id, start_time, end_time, epoch, trial_end in row["attachments"] or ():
+        yield Attachment(attachment_id, row["id"], plan_id, Period(start_time, end_time), epoch, trial_end)
+
+
+def _granted_from_row(row: Row) -> Iterable[GrantedPromotion]:
+    for grant_id, promotion_id, start_time, end_time, priority, *columns in row["grants"] or ():
+        grant = Grant(grant_id, row["id"], promotion_id, Period(start_time, end_time), priority)
+        promotion = promotion_from_row({"id": promotion_id, **dict(zip(PROMOTION_COLUMNS, columns, strict=True))})
+        yield GrantedPromotion(grant, promotion)
 
 
 def account_parameters(ids: Sequence[str], asked: Period) -> tuple[object, ...]:

@@ -8,16 +8,15 @@ from ratel.core.billing import BillInRow, BillStatus, make_bills
 from ratel.core.compiled import compile_plan
 from ratel.core.money import ZERO, amount_text
 from ratel.core.rating.due import Due, due, survey_due
-from ratel.core.rating.scope import RatingContext
-from tests.core.rating.rated import catalog_of, partials_of
-from tests.story import ACCOUNT, Story
+from tests.core.rating.rated import catalog_of, context_of, partials_of
+from tests.story import Story
 
 
 def due_of(story: Story, invoice_date: str) -> Due:
     """Return what is due in a story up to an invoice date."""
     catalog = catalog_of(story)
     plans = {plan_id: compile_plan(catalog, plan_id) for plan_id in catalog.plans}
-    context = RatingContext(ACCOUNT, tuple(story.attachments), tuple(story.adjustments), plans, (story.meter,))
+    context = context_of(story, plans)
     day = date.fromisoformat(invoice_date)
     scope = survey_due(context, story.template.frequency, day)
     return due(scope, partials_of(story.meter, story.usages, scope.reads), day)

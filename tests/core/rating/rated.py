@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from ratel.core.bill import AccountRating
-from ratel.core.compiled import compile_plan
+from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.event import Partial, value_key
 from ratel.core.meter import FieldKind, Meter, RollupDefinition
 from ratel.core.money import exact
@@ -21,11 +21,17 @@ def rate_story(story: Story, asked: Period | None = None) -> AccountRating:
     """Rate what the story asks for, or another period of it."""
     catalog = catalog_of(story)
     plans = {plan_id: compile_plan(catalog, plan_id) for plan_id in catalog.plans}
-    context = RatingContext(ACCOUNT, tuple(story.attachments), tuple(story.adjustments), plans, (story.meter,))
+    context = context_of(story, plans)
     period = asked or story.asked
     assert period is not None, "the story does not say what to rate"
     scope = survey(context, period)
     return rate(scope, partials_of(story.meter, story.usages, scope.reads))
+
+
+def context_of(story: Story, plans: dict[str, CompiledPlan]) -> RatingContext:
+    """Return the story's account with all that is its own."""
+    attachments, adjustments = tuple(story.attachments), tuple(story.adjustments)
+    return RatingContext(ACCOUNT, attachments, adjustments, plans, (story.meter,), granted=story.granted)
 
 
 def catalog_of(story: Story) -> PlanCatalog:

@@ -18,10 +18,10 @@ from ratel.core.period import Period
 from ratel.core.pricing import ApplyAs, Pricing, SpendLimits
 from ratel.core.rating.draft import Partials
 from ratel.core.rating.rate import rate
-from ratel.core.rating.scope import RatingContext, survey
+from ratel.core.rating.scope import survey
 from tests.core.rating.chance import story_text
-from tests.core.rating.rated import catalog_of, partials_of, rate_story
-from tests.story import ACCOUNT, Story, read_story
+from tests.core.rating.rated import catalog_of, context_of, partials_of, rate_story
+from tests.story import Story, read_story
 
 SEEDS = st.integers(min_value=0)
 LAW = settings(max_examples=25, deadline=None)
@@ -61,7 +61,7 @@ def test_the_batching_of_events_does_not_matter(seed: int) -> None:
     story = story_of(seed)
     catalog = catalog_of(story)
     plans = {plan_id: compile_plan(catalog, plan_id) for plan_id in catalog.plans}
-    context = RatingContext(ACCOUNT, tuple(story.attachments), tuple(story.adjustments), plans, (story.meter,))
+    context = context_of(story, plans)
     scope = survey(context, Period(*asked_of(story)))
     whole = partials_of(story.meter, story.usages, scope.reads)
     batches = [partials_of(story.meter, story.usages[first::3], scope.reads) for first in (2, 0, 1)]

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class AccountServiceStub:
-    """Keeps accounts and what they have agreed to: attachments to plans, and counter adjustments.
+    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, and grants of
+    promotions.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -109,10 +110,36 @@ class AccountServiceStub:
                 request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCounterAdjustmentRequest.SerializeToString,
                 response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCounterAdjustmentResponse.FromString,
                 _registered_method=True)
+        self.CreateGrant = channel.unary_unary(
+                '/ratel.account.v1.AccountService/CreateGrant',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateGrantRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateGrantResponse.FromString,
+                _registered_method=True)
+        self.GetGrant = channel.unary_unary(
+                '/ratel.account.v1.AccountService/GetGrant',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetGrantRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetGrantResponse.FromString,
+                _registered_method=True)
+        self.ListGrants = channel.unary_unary(
+                '/ratel.account.v1.AccountService/ListGrants',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListGrantsRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListGrantsResponse.FromString,
+                _registered_method=True)
+        self.UpdateGrant = channel.unary_unary(
+                '/ratel.account.v1.AccountService/UpdateGrant',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateGrantRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateGrantResponse.FromString,
+                _registered_method=True)
+        self.DeleteGrant = channel.unary_unary(
+                '/ratel.account.v1.AccountService/DeleteGrant',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer:
-    """Keeps accounts and what they have agreed to: attachments to plans, and counter adjustments.
+    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, and grants of
+    promotions.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -223,6 +250,44 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateGrant(self, request, context):
+        """Gives a promotion to an account. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with
+        other content; PLAN_CUSTOM refuses a promotion of another account's custom plan.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGrant(self, request, context):
+        """Returns a grant, or NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGrants(self, request, context):
+        """Lists an account's grants by id, page by page. NOT_FOUND for an unknown account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateGrant(self, request, context):
+        """Changes the fields that the mask names, such as end_time to end it. May be repeated. Another etag than the stored
+        is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteGrant(self, request, context):
+        """Deletes a grant as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when it
+        does not exist, as to a repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -296,6 +361,31 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCounterAdjustmentRequest.FromString,
                     response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCounterAdjustmentResponse.SerializeToString,
             ),
+            'CreateGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateGrant,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateGrantRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateGrantResponse.SerializeToString,
+            ),
+            'GetGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGrant,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetGrantRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetGrantResponse.SerializeToString,
+            ),
+            'ListGrants': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGrants,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListGrantsRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListGrantsResponse.SerializeToString,
+            ),
+            'UpdateGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateGrant,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateGrantRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateGrantResponse.SerializeToString,
+            ),
+            'DeleteGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteGrant,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'ratel.account.v1.AccountService', rpc_method_handlers)
@@ -305,7 +395,8 @@ def add_AccountServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
-    """Keeps accounts and what they have agreed to: attachments to plans, and counter adjustments.
+    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, and grants of
+    promotions.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -680,6 +771,141 @@ class AccountService:
             '/ratel.account.v1.AccountService/DeleteCounterAdjustment',
             ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCounterAdjustmentRequest.SerializeToString,
             ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCounterAdjustmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/CreateGrant',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreateGrantRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreateGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/GetGrant',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.GetGrantRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.GetGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGrants(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/ListGrants',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListGrantsRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListGrantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/UpdateGrant',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateGrantRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/DeleteGrant',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantResponse.FromString,
             options,
             channel_credentials,
             insecure,

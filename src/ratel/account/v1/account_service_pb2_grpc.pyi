@@ -13,7 +13,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccountServiceStub:
-    """Keeps accounts and what they have agreed to: attachments to plans, and counter adjustments.
+    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, and grants of
+    promotions.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -61,9 +62,26 @@ class AccountServiceStub:
     """Deletes an adjustment as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when
     it does not exist, as to a repeat.
     """
+    CreateGrant: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateGrantRequest, _account_service_pb2.CreateGrantResponse]
+    """Gives a promotion to an account. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with
+    other content; PLAN_CUSTOM refuses a promotion of another account's custom plan.
+    """
+    GetGrant: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetGrantRequest, _account_service_pb2.GetGrantResponse]
+    """Returns a grant, or NOT_FOUND."""
+    ListGrants: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListGrantsRequest, _account_service_pb2.ListGrantsResponse]
+    """Lists an account's grants by id, page by page. NOT_FOUND for an unknown account."""
+    UpdateGrant: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateGrantRequest, _account_service_pb2.UpdateGrantResponse]
+    """Changes the fields that the mask names, such as end_time to end it. May be repeated. Another etag than the stored
+    is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+    """
+    DeleteGrant: _aio.UnaryUnaryMultiCallable[_account_service_pb2.DeleteGrantRequest, _account_service_pb2.DeleteGrantResponse]
+    """Deletes a grant as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when it
+    does not exist, as to a repeat.
+    """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps accounts and what they have agreed to: attachments to plans, and counter adjustments.
+    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, and grants of
+    promotions.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -192,6 +210,52 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_account_service_pb2.DeleteCounterAdjustmentResponse]:
         """Deletes an adjustment as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when
         it does not exist, as to a repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateGrant(
+        self,
+        request: _account_service_pb2.CreateGrantRequest,
+        context: _aio.ServicerContext[_account_service_pb2.CreateGrantRequest, _abc.Awaitable[_account_service_pb2.CreateGrantResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.CreateGrantResponse]:
+        """Gives a promotion to an account. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with
+        other content; PLAN_CUSTOM refuses a promotion of another account's custom plan.
+        """
+
+    @_abc_1.abstractmethod
+    def GetGrant(
+        self,
+        request: _account_service_pb2.GetGrantRequest,
+        context: _aio.ServicerContext[_account_service_pb2.GetGrantRequest, _abc.Awaitable[_account_service_pb2.GetGrantResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.GetGrantResponse]:
+        """Returns a grant, or NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListGrants(
+        self,
+        request: _account_service_pb2.ListGrantsRequest,
+        context: _aio.ServicerContext[_account_service_pb2.ListGrantsRequest, _abc.Awaitable[_account_service_pb2.ListGrantsResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.ListGrantsResponse]:
+        """Lists an account's grants by id, page by page. NOT_FOUND for an unknown account."""
+
+    @_abc_1.abstractmethod
+    def UpdateGrant(
+        self,
+        request: _account_service_pb2.UpdateGrantRequest,
+        context: _aio.ServicerContext[_account_service_pb2.UpdateGrantRequest, _abc.Awaitable[_account_service_pb2.UpdateGrantResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.UpdateGrantResponse]:
+        """Changes the fields that the mask names, such as end_time to end it. May be repeated. Another etag than the stored
+        is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteGrant(
+        self,
+        request: _account_service_pb2.DeleteGrantRequest,
+        context: _aio.ServicerContext[_account_service_pb2.DeleteGrantRequest, _abc.Awaitable[_account_service_pb2.DeleteGrantResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.DeleteGrantResponse]:
+        """Deletes a grant as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when it
+        does not exist, as to a repeat.
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _aio.Server) -> None: ...

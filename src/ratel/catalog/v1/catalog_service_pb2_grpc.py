@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class CatalogServiceStub:
-    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans and pricings, and the
-    settings.
+    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings and
+    promotions, and the settings.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -245,6 +245,31 @@ class CatalogServiceStub:
                 request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanScheduleRequest.SerializeToString,
                 response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanScheduleResponse.FromString,
                 _registered_method=True)
+        self.CreatePromotion = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/CreatePromotion',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePromotionRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePromotionResponse.FromString,
+                _registered_method=True)
+        self.GetPromotion = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/GetPromotion',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPromotionRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPromotionResponse.FromString,
+                _registered_method=True)
+        self.ListPromotions = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/ListPromotions',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPromotionsRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPromotionsResponse.FromString,
+                _registered_method=True)
+        self.UpdatePromotion = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/UpdatePromotion',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePromotionRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePromotionResponse.FromString,
+                _registered_method=True)
+        self.DeletePromotion = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/DeletePromotion',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionResponse.FromString,
+                _registered_method=True)
         self.GetSettings = channel.unary_unary(
                 '/ratel.catalog.v1.CatalogService/GetSettings',
                 request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetSettingsRequest.SerializeToString,
@@ -258,8 +283,8 @@ class CatalogServiceStub:
 
 
 class CatalogServiceServicer:
-    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans and pricings, and the
-    settings.
+    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings and
+    promotions, and the settings.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -574,6 +599,43 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreatePromotion(self, request, context):
+        """Creates a promotion. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPromotion(self, request, context):
+        """Returns a promotion, or NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPromotions(self, request, context):
+        """Lists promotions by id, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePromotion(self, request, context):
+        """Changes the fields that the mask names, for every account that has a grant of it. May be repeated. Another etag
+        than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePromotion(self, request, context):
+        """Deletes a promotion. IN_USE names a grant of it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer
+        when it does not exist, as to a repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSettings(self, request, context):
         """Returns the settings.
         """
@@ -796,6 +858,31 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanScheduleRequest.FromString,
                     response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanScheduleResponse.SerializeToString,
             ),
+            'CreatePromotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePromotion,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePromotionRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePromotionResponse.SerializeToString,
+            ),
+            'GetPromotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPromotion,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPromotionRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPromotionResponse.SerializeToString,
+            ),
+            'ListPromotions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPromotions,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPromotionsRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPromotionsResponse.SerializeToString,
+            ),
+            'UpdatePromotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePromotion,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePromotionRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePromotionResponse.SerializeToString,
+            ),
+            'DeletePromotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePromotion,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionResponse.SerializeToString,
+            ),
             'GetSettings': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSettings,
                     request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetSettingsRequest.FromString,
@@ -815,8 +902,8 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService:
-    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans and pricings, and the
-    settings.
+    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings and
+    promotions, and the settings.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -1920,6 +2007,141 @@ class CatalogService:
             '/ratel.catalog.v1.CatalogService/GetPlanSchedule',
             ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanScheduleRequest.SerializeToString,
             ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePromotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/CreatePromotion',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePromotionRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePromotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPromotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/GetPromotion',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPromotionRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPromotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPromotions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/ListPromotions',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPromotionsRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPromotionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePromotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/UpdatePromotion',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePromotionRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePromotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePromotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/DeletePromotion',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,8 +13,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CatalogServiceStub:
-    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans and pricings, and the
-    settings.
+    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings and
+    promotions, and the settings.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -146,14 +146,28 @@ class CatalogServiceStub:
     """Returns a plan's schedule: for each priced thing and segment the historic, active and future pricings, own and
     inherited. NOT_FOUND for an unknown plan.
     """
+    CreatePromotion: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreatePromotionRequest, _catalog_service_pb2.CreatePromotionResponse]
+    """Creates a promotion. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
+    GetPromotion: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetPromotionRequest, _catalog_service_pb2.GetPromotionResponse]
+    """Returns a promotion, or NOT_FOUND."""
+    ListPromotions: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPromotionsRequest, _catalog_service_pb2.ListPromotionsResponse]
+    """Lists promotions by id, page by page."""
+    UpdatePromotion: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdatePromotionRequest, _catalog_service_pb2.UpdatePromotionResponse]
+    """Changes the fields that the mask names, for every account that has a grant of it. May be repeated. Another etag
+    than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+    """
+    DeletePromotion: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeletePromotionRequest, _catalog_service_pb2.DeletePromotionResponse]
+    """Deletes a promotion. IN_USE names a grant of it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer
+    when it does not exist, as to a repeat.
+    """
     GetSettings: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetSettingsRequest, _catalog_service_pb2.GetSettingsResponse]
     """Returns the settings."""
     UpdateSettings: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateSettingsRequest, _catalog_service_pb2.UpdateSettingsResponse]
     """Changes the settings that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans and pricings, and the
-    settings.
+    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings and
+    promotions, and the settings.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -528,6 +542,50 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_catalog_service_pb2.GetPlanScheduleResponse]:
         """Returns a plan's schedule: for each priced thing and segment the historic, active and future pricings, own and
         inherited. NOT_FOUND for an unknown plan.
+        """
+
+    @_abc_1.abstractmethod
+    def CreatePromotion(
+        self,
+        request: _catalog_service_pb2.CreatePromotionRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.CreatePromotionRequest, _abc.Awaitable[_catalog_service_pb2.CreatePromotionResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.CreatePromotionResponse]:
+        """Creates a promotion. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
+
+    @_abc_1.abstractmethod
+    def GetPromotion(
+        self,
+        request: _catalog_service_pb2.GetPromotionRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.GetPromotionRequest, _abc.Awaitable[_catalog_service_pb2.GetPromotionResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.GetPromotionResponse]:
+        """Returns a promotion, or NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListPromotions(
+        self,
+        request: _catalog_service_pb2.ListPromotionsRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.ListPromotionsRequest, _abc.Awaitable[_catalog_service_pb2.ListPromotionsResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.ListPromotionsResponse]:
+        """Lists promotions by id, page by page."""
+
+    @_abc_1.abstractmethod
+    def UpdatePromotion(
+        self,
+        request: _catalog_service_pb2.UpdatePromotionRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.UpdatePromotionRequest, _abc.Awaitable[_catalog_service_pb2.UpdatePromotionResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.UpdatePromotionResponse]:
+        """Changes the fields that the mask names, for every account that has a grant of it. May be repeated. Another etag
+        than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def DeletePromotion(
+        self,
+        request: _catalog_service_pb2.DeletePromotionRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.DeletePromotionRequest, _abc.Awaitable[_catalog_service_pb2.DeletePromotionResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.DeletePromotionResponse]:
+        """Deletes a promotion. IN_USE names a grant of it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer
+        when it does not exist, as to a repeat.
         """
 
     @_abc_1.abstractmethod

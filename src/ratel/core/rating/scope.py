@@ -134,6 +134,8 @@ def _replay_start(context: RatingContext, asked: Period) -> datetime:
     """
     starts = [asked.start]
     for each in context.granted:
+        if not each.grant.period.overlaps(asked):
+            continue
         if each.promotion.max_total is not None:
             starts.append(each.grant.period.start)
         elif each.promotion.is_counted_by_period:

@@ -8,6 +8,7 @@ from ratel.core.money import decimal_from_text, text_from_decimal
 from ratel.core.period import date_from_text
 from ratel.server.convert.value import (
     date_to_text,
+    instant_from_proto,
     instant_to_proto,
     optional_date_from_text,
     optional_instant_to_proto,
@@ -44,8 +45,12 @@ def attachment_from_proto(message: attachment_pb2.Attachment) -> Attachment:
         period = period_from_proto(message)
     with mistakes.under("epoch"):
         epoch = optional_date_from_text(message.epoch)
+    trial_end = None
+    if message.HasField("trial_end_time"):
+        with mistakes.under("trial_end_time"):
+            trial_end = instant_from_proto(message.trial_end_time)
     mistakes.check()
-    return Attachment(message.id, message.account_id, message.plan_id, period, epoch)
+    return Attachment(message.id, message.account_id, message.plan_id, period, epoch, trial_end)
 
 
 def attachment_to_proto(attachment: Attachment) -> attachment_pb2.Attachment:
@@ -57,6 +62,7 @@ def attachment_to_proto(attachment: Attachment) -> attachment_pb2.Attachment:
         start_time=instant_to_proto(attachment.period.start),
         end_time=optional_instant_to_proto(attachment.period.end),
         epoch=date_to_text(attachment.epoch),
+        trial_end_time=optional_instant_to_proto(attachment.trial_end),
     )
 
 

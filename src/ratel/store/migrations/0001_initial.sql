@@ -1,6 +1,6 @@
 -- The whole schema of Ratel. Until version 1 is released this file is edited, not followed by others.
 --
--- Citus: the catalog, accounts and attachments are reference tables; events, rollup_buckets, rollup_values and
+-- Citus: the catalog, accounts, attachments and grants are reference tables; events, rollup_buckets, rollup_values and
 -- counter_adjustments are distributed by account_no, which every key of theirs contains; pending_batches is local.
 
 create extension if not exists btree_gist;
@@ -260,6 +260,50 @@ create table priced_things (
     constraint priced_things_once unique nulls not distinct (plan_id, plan_template_id, aggregation_id, compound_aggregation_id)
 );
 
+create table promotions (
+    id text collate "C" constraint promotions_pkey primary key,
+    name text not null,
+    plan_id text collate "C" constraint promotions_plan references plans (id),
+    pricing_id text collate "C" constraint promotions_pricing references pricings (id),
+    -- The one combination that it acts on: one element each; none for all.
+    segment_fields text[] not null,
+    segment_values text[] not null,
+    -- What it takes off: a percentage, an amount, or bands of spend, one element each.
+    percentage numeric,
+    fixed_amount numeric,
+    lower_limits numeric[],
+    percentages numeric[],
+    currency text not null,
+    bill_period_count integer,
+    max_per_period numeric,
+    max_total numeric,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null,
+    constraint promotions_scope check (num_nonnulls(plan_id, pricing_id) = 1),
+    constraint promotions_discount check (num_nonnulls(percentage, fixed_amount, lower_limits) = 1)
+);
+-- Whether a plan or a pricing may be deleted, and lists of one plan.
+create index promotions_by_plan on promotions (plan_id);
+create index promotions_by_pricing on promotions (pricing_id);
+
+create table grants (
+    id text collate "C" constraint grants_pkey primary key,
+    account_no integer not null constraint grants_account references accounts (account_no),
+    promotion_id text collate "C" not null constraint grants_promotion references promotions (id),
+    start_time timestamptz not null,
+    end_time timestamptz,
+    priority integer not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null,
+    constraint grants_period check (start_time < end_time)
+);
+-- Rating reads the grants of one account.
+create index grants_by_account on grants (account_no);
+-- Whether a promotion may be deleted.
+create index grants_by_promotion on grants (promotion_id);
+
 create table attachments (
     id text collate "C" constraint attachments_pkey primary key,
     account_no integer not null constraint attachments_account references accounts (account_no),
@@ -269,6 +313,7 @@ create table attachments (
     start_time timestamptz not null,
     end_time timestamptz,
     epoch date,
+    trial_end_time timestamptz,
     etag bigint not null default nextval('etags'),
     create_time timestamptz not null,
     update_time timestamptz not null,
