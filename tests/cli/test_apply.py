@@ -84,3 +84,24 @@ async def test_what_the_server_refuses_is_named_with_its_fields(server: Served, 
     path.write_text("products: [{id: 'a b'}]")
     with pytest.raises(CommandFailed, match=r"(?s)products\[0\] is refused.*product.id: .*product.name: "):
         await apply(server, read_catalog(path))
+
+
+PROMOTED = """
+products: [{id: phone, name: Phone}]
+plan_templates: [{id: basic, product_id: phone, name: Basic, bill_frequency: BILL_FREQUENCY_MONTHLY}]
+plans: [{id: gold, plan_template_id: basic, name: Gold}]
+accounts: [{id: acme, name: Acme}]
+grants: [{id: g, account_id: acme, promotion_id: welcome, start_time: 2024-06-01T00:00:00Z}]
+promotions:
+  - {id: welcome, name: Welcome, plan_id: gold, fixed_amount: 5.00, max_total: 25.00}
+  - {id: upward, name: Upward, plan_id: gold, graduated: {bands: [{lower_limit: 0, percentage: 10}]}}
+"""
+
+
+async def test_promotions_and_grants_are_kinds_of_entries(server: Served, path: Path) -> None:
+    """R9.1."""
+    path.write_text(PROMOTED)
+    for _ in range(2):
+        assert await apply(server, read_catalog(path)) == "7 entries applied, 0 of them changed what was there."
+    path.write_text(PROMOTED.replace("25.00", "30.00"))
+    assert await apply(server, read_catalog(path)) == "7 entries applied, 1 of them changed what was there."

@@ -30,6 +30,7 @@ def story_text(chance: Random) -> str:
     plans = ["plan", *(["gold"] if any(line.startswith("plan gold") for line in lines) else [])]
     for thing in things:
         lines += _prices(chance, thing, len(by[thing].split(",")) if thing in by else 0, plans)
+    lines += _promotions(chance, lines, plans)
     lines += _attachments(chance, plans)
     lines += [_use(chance) for _ in range(chance.randrange(25))]
     start, end = sorted(chance.sample(range(DAYS), 2))
@@ -51,6 +52,8 @@ def _terms(chance: Random) -> str:
     if chance.random() < 0.3:
         words.append(f"standing_charge_interval={chance.randrange(1, 4)}")
         words.append(f"standing_charge_offset={chance.randrange(3)}")
+    if chance.random() < 0.3:
+        words.append("standing_charge_in_advance=yes")
     if chance.random() < 0.3:
         words.append(f"minimum_spend={chance.choice(('10', '40'))}")
     if chance.random() < 0.2:
@@ -103,7 +106,11 @@ def _price(chance: Random, thing: str, owner: str, segment: tuple[str, ...], str
             words.append("pool")
     words += [switch for switch in ("volume", "charge_zero") if chance.random() < 0.15]
     if thing == "n":
-        words += [switch for switch in ("whole_total", "whole_debit", "whole_credit") if chance.random() < 0.3]
+        words += [
+            switch
+            for switch in ("total_in_arrears", "whole_total", "whole_debit", "whole_credit")
+            if chance.random() < 0.3
+        ]
     elif chance.random() < 0.15:
         return " ".join([*words, f"as={chance.choice(('PRODUCT_CREDIT', 'GLOBAL_CREDIT'))}"])
     if chance.random() < 0.2:
@@ -113,11 +120,31 @@ def _price(chance: Random, thing: str, owner: str, segment: tuple[str, ...], str
     return " ".join(words)
 
 
+def _promotions(chance: Random, lines: list[str], plans: list[str]) -> list[str]:
+    prices = [line for line in lines if line.startswith("price ")]
+    debits = [f"{line.split()[1]}-{place}" for place, line in enumerate(prices) if " as=" not in line]
+    made = []
+    for number in range(chance.choice((0, 0, 1, 3))):
+        worth = chance.choice(("20%", "33.3%", "100%", "15", "0:10% 20:30%"))
+        is_of_pricing = debits and chance.random() < 0.4
+        words = [f"promotion p{number} {worth}"]
+        words.append(f"price={chance.choice(debits)}" if is_of_pricing else f"on={chance.choice(plans)}")
+        words += [f"count={chance.randrange(1, 3)}"] if chance.random() < 0.2 else []
+        words += ["per_period=7.77"] if worth != "15" and chance.random() < 0.3 else []
+        words += ["total=25"] if chance.random() < 0.3 else []
+        start, end = sorted(chance.sample(range(DAYS), 2))
+        until = f" {_day(end)}T23:59:59.5" if chance.random() < 0.4 else ""
+        grant = f"grant p{number} {_time(chance, start // 2)}{until} priority={chance.randrange(2)}"
+        made += [" ".join(words), grant]
+    return made
+
+
 def _attachments(chance: Random, plans: list[str]) -> list[str]:
     days = sorted(chance.sample(range(-10, DAYS), 3))
     first = f"attach {_time(chance, days[0])} {_day(days[1])} plan={chance.choice(plans)}"
-    epoch = f" epoch={_day(chance.randrange(31))}" if chance.random() < 0.3 else ""
-    return [first, f"attach {_time(chance, days[chance.choice((1, 2))])} plan={chance.choice(plans)}{epoch}"]
+    more = f" epoch={_day(chance.randrange(31))}" if chance.random() < 0.3 else ""
+    more += f" trial={_day(days[2] + chance.randrange(1, 40))}" if chance.random() < 0.3 else ""
+    return [first, f"attach {_time(chance, days[chance.choice((1, 2))])} plan={chance.choice(plans)}{more}"]
 
 
 def _use(chance: Random) -> str:
