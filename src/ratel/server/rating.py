@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ratel.core.errors import RatelError, ResourceNotFound
@@ -102,7 +104,16 @@ def asked_from_proto(request: Asked) -> Period:
     Raises:
         Invalid: with all mistakes, at ``start_time`` and ``end_time``.
     """
-    asked = period_from_proto(request)
+    start, end = request.start_time, request.end_time
+    return _asked(start.seconds, start.nanos, (end.seconds, end.nanos) if request.HasField("end_time") else None)
+
+
+@lru_cache(maxsize=1_024)  # callers ask for the same few periods
+def _asked(seconds: int, nanos: int, end: tuple[int, int] | None) -> Period:
+    message = rating_service_pb2.RateAccountRequest(start_time=Timestamp(seconds=seconds, nanos=nanos))
+    if end is not None:
+        message.end_time.CopyFrom(Timestamp(seconds=end[0], nanos=end[1]))
+    asked = period_from_proto(message)
     check_asked(asked)
     return asked
 

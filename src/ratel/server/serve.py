@@ -5,6 +5,7 @@ their senders to connect elsewhere, everything else ends by itself, and after a 
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,6 +32,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STREAM_END_SECONDS = 60
 # What a server that is to end at once is left to let go of its database.
 HURRY_SECONDS = 1
+COLLECT_AFTER = (50_000, 20, 50)
+"""Objects made more than freed until garbage is looked for, and how many times until it is among older ones."""
 
 log = structlog.get_logger()
 
@@ -98,8 +101,19 @@ async def running(configuration: Configuration, database_url: str) -> AsyncItera
         await server.start()
         running_server = RunningServer(target, metrics_target, server, checks, admission, configuration.drain_seconds)
         stack.push_async_callback(running_server.drain)
+        _collect_less()
         log.info("serving", target=target, metrics=metrics_target)
         yield running_server
+
+
+def _collect_less() -> None:
+    """Leave what is there now out of garbage collection, and look through the rest less often.
+
+    Hardly anything of ours is garbage in circles; looking for it again and again took a fifth of a busy server's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def forever(_server: RunningServer) -> None:

@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from ratel.core.event import Partial
@@ -42,11 +43,15 @@ READ_KNOWN = f"""
 KNOWN_MAX: Final = 2_000
 """Accounts and periods that are remembered: about 50 MB."""
 
-BATCHES_MAX: Final = 2
-"""Statements under way at once. Whoever comes meanwhile waits for the next one, together with all others who do."""
+BATCHES_MAX: Final = 1
+"""Statements under way at once. A second one halves how many share one, and costs more than it overlaps."""
 
 BATCH_ACCOUNTS_MAX: Final = 64
 """Accounts read at once: few enough that the first does not wait long for the last."""
+
+LINGER_SECONDS: Final = 0.0001
+"""How long a statement waits for each account that the one before it had, if as many have not come: a fraction of what
+an account costs by itself. So nobody waits who calls alone, and the more call at once, the more share a statement."""
 
 Kept: TypeAlias = Sequence[Mapping[Values, Partial]]
 """What is kept of an account's events for each of the reads of its scope, in their order."""
@@ -93,7 +98,9 @@ class KnownAccounts(Generic[T]):
         self._observe = observe
         self._known: OrderedDict[_Key, Known[T]] = OrderedDict()
         self._waiting: dict[Period, list[_Waiting[T]]] = {}
-        self._batches: set[asyncio.Task[None]] = set()
+        self._expected = 1
+        self._lingering: asyncio.TimerHandle | None = None
+        self._batches: set[asyncio.Task[list[Kept | None]]] = set()
 
     def knows(self, asked: Period, account: AccountSnapshot) -> bool:
         """Tell whether an account is known as it is."""
@@ -120,36 +127,51 @@ class KnownAccounts(Generic[T]):
             return None
         future: asyncio.Future[Kept | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(asked, []).append(_Waiting(known, future))
-        if len(self._batches) < BATCHES_MAX:
-            task = asyncio.create_task(self._read_batches())
-            self._batches.add(task)
-            task.add_done_callback(self._batches.discard)
+        self._start_batches()
         kept = await future
         return None if kept is None else (known, kept)
 
-    async def _read_batches(self) -> None:
-        """Read those who wait until nobody does."""
-        while self._waiting:
+    def _start_batches(self, *, is_late: bool = False) -> None:
+        """Read those who wait, as far as statements may be under way, when as many wait as before or it is late."""
+        while self._waiting and len(self._batches) < BATCHES_MAX:
             asked, waiting = next(iter(self._waiting.items()))
-            batch, rest = waiting[:BATCH_ACCOUNTS_MAX], waiting[BATCH_ACCOUNTS_MAX:]
+            if len(waiting) < self._expected and not is_late:
+                self._linger()
+                return
             del self._waiting[asked]
-            if rest:
-                self._waiting[asked] = rest  # after those who wait for other periods
-            await self._answer(asked, [each for each in batch if not each.future.done()])
+            if len(waiting) > BATCH_ACCOUNTS_MAX:
+                self._waiting[asked] = waiting[BATCH_ACCOUNTS_MAX:]  # after those who wait for other periods
+            batch = [each for each in waiting[:BATCH_ACCOUNTS_MAX] if not each.future.done()]
+            self._expected = len(batch)
+            if batch:
+                reading = asyncio.create_task(self._read_connected(asked, [each.known for each in batch]))
+                self._batches.add(reading)
+                reading.add_done_callback(partial(self._end_batch, batch))
 
-    async def _answer(self, asked: Period, batch: Sequence[_Waiting[T]]) -> None:
-        """Tell all of a batch what was found, or why nothing was."""
-        reading = asyncio.create_task(self._read_connected(asked, [each.known for each in batch]))
-        await asyncio.wait({reading})
-        error = reading.exception()
+    def _linger(self) -> None:
+        """Look again in a moment."""
+        if self._lingering is None:
+            loop = asyncio.get_running_loop()
+            self._lingering = loop.call_later(LINGER_SECONDS * self._expected, self._end_linger)
+
+    def _end_linger(self) -> None:
+        self._lingering = None
+        self._start_batches(is_late=True)
+
+    def _end_batch(self, batch: Sequence[_Waiting[T]], reading: "asyncio.Task[list[Kept | None]]") -> None:
+        """Tell all of a batch what was found, or why nothing was, and go on with those who came meanwhile."""
+        self._batches.discard(reading)
         self._observe(len(batch))
         for place, each in enumerate(batch):
             if each.future.done():
                 continue  # its caller is gone
-            if error is not None:
+            if reading.cancelled():
+                each.future.cancel()
+            elif error := reading.exception():
                 each.future.set_exception(error)
             else:
                 each.future.set_result(reading.result()[place])
+        self._start_batches()
 
     async def _read_connected(self, asked: Period, batch: Sequence[Known[T]]) -> list[Kept | None]:
         async with self._database.connection() as connection:

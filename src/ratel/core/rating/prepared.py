@@ -59,7 +59,7 @@ class LineTemplate:
 
 @dataclass(frozen=True, slots=True)
 class PricedLine:
-    """What makes a template a line item."""
+    """What makes a template a line item; the same object as long as the quantity is the same."""
 
     template: LineTemplate
     priced: PricedQuantity
@@ -187,13 +187,13 @@ def _is_plain_thing(thing: CompiledThing) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    """A window, and the templates of its combinations."""
+    """A window, and for each of its combinations the line item of the quantity that it had last."""
 
     thing_part: ThingPart
     window: Window
     place: int
     is_split: bool
-    templates: dict[Values, LineTemplate] = field(default_factory=dict)
+    last: dict[Values, tuple[Quantity | None, PricedLine]] = field(default_factory=dict)
 
     def line(self, values: Values, partials: list[Partial]) -> PricedLine | None:
         """Return what a combination is charged, if anything."""
@@ -205,9 +205,17 @@ class _Window:
             quantity = None if default is None else Quantity(default)
         if quantity is None and (self.is_split or not pricing.bands.charge_zero):
             return None
+        known = self.last.get(values)
+        if known is not None and known[0] == quantity:
+            return known[1]
         priced = price_quantity(quantity, thing.quantity_per_unit, thing.rounding, pricing.bands)
-        template = self.templates.get(values) or self._template(values)
-        return PricedLine(template, priced, rounded(self.thing_part.part.service, priced.amount))
+        template = self._template(values) if known is None else known[1].template
+        line = PricedLine(template, priced, rounded(self.thing_part.part.service, priced.amount))
+        # Combinations are many where callers make them up; what is kept of them is bounded.
+        if known is None and len(self.last) >= _COMBINATIONS_MAX:
+            self.last.clear()
+        self.last[values] = quantity, line
+        return line
 
     def _template(self, values: Values) -> LineTemplate:
         """Make the template of a combination from the line item that some usage of it would have."""
@@ -218,15 +226,11 @@ class _Window:
         (item,) = usage_of_window(usage, self.window)
         assert item.priced is not None
         key = self.place, item.priced.kind, item.priced.id, item.segment, item.service.start
-        # Segments are many where callers make them up; what is kept of them is bounded.
-        if len(self.templates) >= _TEMPLATES_MAX:
-            self.templates.clear()
-        self.templates[values] = LineTemplate(item, key)
-        return self.templates[values]
+        return LineTemplate(item, key)
 
 
 _SOME: Final = Decimal(1)
-_TEMPLATES_MAX: Final = 100
+_COMBINATIONS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +247,7 @@ class _Slice:
             return self.known[values]
         except KeyError:
             pricing = self.in_force.taking(values)
-            if len(self.known) >= _TEMPLATES_MAX:
+            if len(self.known) >= _COMBINATIONS_MAX:
                 self.known.clear()
             self.known[values] = None if pricing is None else self.windows.get(pricing.segment)
             return self.known[values]

@@ -1,7 +1,8 @@
 """Bands, wherever a message has them: beside ``cumulative``, ``pricing_type`` and ``charge_zero``."""
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any, Protocol, TypeAlias
 
 from ratel.catalog.v1 import pricing_pb2
 from ratel.core.band import Band, Bands, PricingType, check_pricing_type
@@ -31,23 +32,34 @@ def bands_from_proto(message: Banded) -> Bands:
     Raises:
         Invalid: with all mistakes, at ``cumulative``, ``pricing_type`` and paths such as ``bands[1].lower_limit``.
     """
+    cumulative = message.cumulative if message.HasField("cumulative") else None
+    texts = tuple((each.lower_limit, each.unit_price, each.fixed_price, each.block_size) for each in message.bands)
+    return _bands_from_texts(cumulative, message.pricing_type, message.charge_zero, texts)
+
+
+_Texts: TypeAlias = tuple[str, str, str, str]
+"""What a band's message holds: lower limit, unit price, fixed price, block size."""
+
+
+@lru_cache(maxsize=256)  # whoever asks for quotes asks for the same bands again and again; they never change
+def _bands_from_texts(
+    cumulative: bool | None, number: pricing_pb2.PricingType.ValueType, charge_zero: bool, texts: tuple[_Texts, ...]
+) -> Bands:
     mistakes = Mistakes()
     bands = []
-    for index, band in enumerate(message.bands):
+    for index, each in enumerate(texts):
         with mistakes.under(f"bands[{index}]"):
-            bands.append(band_from_proto(band))
+            bands.append(_band_from_texts(*each))
     # What follows would speak of bands that are not what the caller wrote.
     is_readable = not mistakes
-    cumulative = message.cumulative if message.HasField("cumulative") else None
-    if message.pricing_type and is_readable:
+    if number and is_readable:
         with mistakes.under():
-            pricing_type = PRICING_TYPES.from_proto(message.pricing_type)
-            cumulative = check_pricing_type(pricing_type, bands, cumulative)
-    elif cumulative is None and not message.pricing_type:
+            cumulative = check_pricing_type(PRICING_TYPES.from_proto(number), bands, cumulative)
+    elif cumulative is None and not number:
         mistakes.add("cumulative", "FIELD_REQUIRED", "must be set where pricing_type does not say it")
     if is_readable:
         with mistakes.under():
-            checked = Bands(bool(cumulative), tuple(bands), message.charge_zero)
+            checked = Bands(bool(cumulative), tuple(bands), charge_zero)
     mistakes.check()
     return checked
 
@@ -58,17 +70,21 @@ def band_from_proto(message: pricing_pb2.Band) -> Band:
     Raises:
         Invalid: with all mistakes.
     """
+    return _band_from_texts(message.lower_limit, message.unit_price, message.fixed_price, message.block_size)
+
+
+def _band_from_texts(lower_limit: str, unit_price: str, fixed_price: str, block_size: str) -> Band:
     mistakes = Mistakes()
     with mistakes.under("lower_limit"):
-        lower_limit = decimal_from_text(message.lower_limit)
+        lower = decimal_from_text(lower_limit)
     with mistakes.under("unit_price"):
-        unit_price = optional_decimal_from_text(message.unit_price) or ZERO
+        unit = optional_decimal_from_text(unit_price) or ZERO
     with mistakes.under("fixed_price"):
-        fixed_price = optional_decimal_from_text(message.fixed_price) or ZERO
+        fixed = optional_decimal_from_text(fixed_price) or ZERO
     with mistakes.under("block_size"):
-        block_size = optional_decimal_from_text(message.block_size)
+        size = optional_decimal_from_text(block_size)
     mistakes.check()
-    return Band(lower_limit, unit_price, fixed_price, block_size)
+    return Band(lower, unit, fixed, size)
 
 
 def band_to_proto(band: Band) -> pricing_pb2.Band:

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ratel.core.bill import PricedQuantity, sum_by_currency
+from ratel.core.bill import sum_by_currency
 from ratel.core.event import Partial
 from ratel.core.money import EXACT, text_from_decimal
 from ratel.core.quantity import Values
 from ratel.core.rating.prepared import LineTemplate, PreparedScope, PricedLine
 from ratel.core.rating.quote import average_unit_price
 from ratel.rating.v1 import account_rating_pb2, line_item_pb2
-from ratel.server.convert.rating import account_rating_to_proto, band_usage_to_proto, line_item_to_proto
+from ratel.server.convert.rating import account_rating_to_proto, fill_priced_quantity, line_item_to_proto
 
 _MESSAGES_MAX: Final = 500
 
@@ -39,7 +39,7 @@ class PreparedRating:
         message.CopyFrom(self._head)
         totals = dict(self._rest_totals)
         for line in lines:
-            _fill(message.line_items.add(), self._message_of(line.template), line)
+            message.line_items.append(self._message_of(line.template).of(line))
             currency = line.template.item.currency
             totals[currency] = EXACT.add(totals[currency], line.amount) if currency in totals else line.amount
         message.line_items.extend(self._rest)
@@ -52,50 +52,34 @@ class PreparedRating:
         if found is None:
             if len(self._messages) >= _MESSAGES_MAX:
                 self._messages.clear()  # of combinations that callers make up there are as many as they like
-            found = self._messages[template] = _message_of(template)
+            found = self._messages[template] = _Message(line_item_to_proto(template.item))
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Message:
-    """A line item's message without what usage decides, and the band usages of bands that are passed in full."""
+    """A line item's message, as of the usage that it was filled with last.
+
+    Attributes:
+        passed: the band usages of the bands that are passed in full, as far as they were needed.
+    """
 
     message: line_item_pb2.LineItem
     passed: list[line_item_pb2.BandUsage] = field(default_factory=list)
+    line: PricedLine | None = None
+
+    def of(self, line: PricedLine) -> line_item_pb2.LineItem:
+        """Return the message of a line item."""
+        if line is not self.line:
+            _fill(self.message, self.passed, line)
+            self.line = line
+        return self.message
 
 
-def _message_of(template: LineTemplate) -> _Message:
-    message = line_item_to_proto(template.item)
-    for name in ("amount", "exact_amount"):
-        message.ClearField(name)
-    message.usage.ClearField("average_unit_price")
-    message.usage.through.CopyFrom(line_item_pb2.PricedQuantity())
-    return _Message(message)
-
-
-def _fill(message: line_item_pb2.LineItem, template: _Message, line: PricedLine) -> None:
-    priced = line.priced
-    message.CopyFrom(template.message)
+def _fill(message: line_item_pb2.LineItem, passed: list[line_item_pb2.BandUsage], line: PricedLine) -> None:
+    """Write over everything that usage decides."""
     message.amount = format(line.amount, "f")
-    message.exact_amount = amount = text_from_decimal(priced.amount)
-    usage = message.usage
-    average = average_unit_price(priced.amount, priced.units)
-    if average is not None:
-        usage.average_unit_price = text_from_decimal(average)
-    through = usage.through
-    if priced.quantity is not None:
-        through.quantity = text_from_decimal(priced.quantity)
-    through.units = text_from_decimal(priced.units)
-    through.amount = amount
-    _fill_bands(through, template, priced)
-
-
-def _fill_bands(through: line_item_pb2.PricedQuantity, template: _Message, priced: PricedQuantity) -> None:
-    """Add the band usages: those before the last are the same whatever the units."""
-    *passed, last = priced.band_usages or (None,)
-    for usage in passed[len(template.passed) :]:
-        if usage is not None:
-            template.passed.append(band_usage_to_proto(usage))
-    through.band_usages.extend(template.passed[: len(passed)])
-    if last is not None:
-        through.band_usages.append(band_usage_to_proto(last))
+    message.exact_amount = text_from_decimal(line.priced.amount)
+    average = average_unit_price(line.priced.amount, line.priced.units)
+    message.usage.average_unit_price = "" if average is None else text_from_decimal(average)
+    fill_priced_quantity(message.usage.through, line.priced, passed)

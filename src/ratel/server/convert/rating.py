@@ -160,12 +160,32 @@ def priced_quantity_to_proto(priced: PricedQuantity) -> line_item_pb2.PricedQuan
         quantity=_optional_text(priced.quantity),
         units=text_from_decimal(priced.units),
         amount=text_from_decimal(priced.amount),
-        band_usages=map(band_usage_to_proto, priced.band_usages),
+        band_usages=map(_band_usage_to_proto, priced.band_usages),
     )
 
 
-def band_usage_to_proto(usage: BandUsage) -> line_item_pb2.BandUsage:
-    """Return the message of what one band contributed."""
+def fill_priced_quantity(
+    message: line_item_pb2.PricedQuantity, priced: PricedQuantity, passed: list[line_item_pb2.BandUsage]
+) -> None:
+    """Write a quantity with what its bands make of it over a message.
+
+    Args:
+        message: of any quantity.
+        priced: the quantity.
+        passed: the messages of the band usages before the last, which are the same whatever the units; as far as they
+            are known, and then more.
+    """
+    message.quantity = _optional_text(priced.quantity)
+    message.units = text_from_decimal(priced.units)
+    message.amount = text_from_decimal(priced.amount)
+    count = max(len(priced.band_usages) - 1, 0)
+    passed += map(_band_usage_to_proto, priced.band_usages[len(passed) : count])
+    del message.band_usages[:]
+    message.band_usages.extend(passed[:count])
+    message.band_usages.extend(map(_band_usage_to_proto, priced.band_usages[count:]))
+
+
+def _band_usage_to_proto(usage: BandUsage) -> line_item_pb2.BandUsage:
     return line_item_pb2.BandUsage(
         lower_limit=text_from_decimal(usage.lower_limit),
         upper_limit=_optional_text(usage.upper_limit),
@@ -181,8 +201,8 @@ def _counter_to_proto(workings: CounterWorkings) -> line_item_pb2.CounterWorking
     return line_item_pb2.CounterWorkings(
         level=text_from_decimal(workings.level),
         previous_level=_optional_text(workings.previous_level),
-        band_usages=map(band_usage_to_proto, workings.band_usages),
-        previous_band_usages=map(band_usage_to_proto, workings.previous_band_usages),
+        band_usages=map(_band_usage_to_proto, workings.band_usages),
+        previous_band_usages=map(_band_usage_to_proto, workings.previous_band_usages),
         period_amount=text_from_decimal(workings.period_amount),
         prorated=workings.prorated,
         days=workings.days,

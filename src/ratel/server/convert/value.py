@@ -139,6 +139,7 @@ class EnumPair(Generic[E, T]):
         self._name = name
         self._value = value
         self._prefix = prefix
+        self._numbers: dict[E, T] = {}
 
     def from_proto(self, number: T, default: E | None = None) -> E:
         """Return the member of a number; the default, if there is one, for UNSPECIFIED.
@@ -155,7 +156,10 @@ class EnumPair(Generic[E, T]):
 
     def to_proto(self, member: E) -> T:
         """Return the number of a member."""
-        return self._value(self._prefix + member.value)
+        number = self._numbers.get(member)
+        if number is None:
+            number = self._numbers[member] = self._value(self._prefix + member.value)
+        return number
 
 
 # --- What the store adds ----------------------------------------------------------------------------------------------
