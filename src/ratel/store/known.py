@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -49,7 +50,7 @@ BATCHES_MAX: Final = 1
 BATCH_ACCOUNTS_MAX: Final = 64
 """Accounts read at once: few enough that the first does not wait long for the last."""
 
-LINGER_SECONDS: Final = 0.0001
+LINGER: Final = timedelta(microseconds=100)
 """How long a statement waits for each account that the one before it had, if as many have not come: a fraction of what
 an account costs by itself. So nobody waits who calls alone, and the more call at once, the more share a statement."""
 
@@ -152,7 +153,7 @@ class KnownAccounts(Generic[T]):
         """Look again in a moment."""
         if self._lingering is None:
             loop = asyncio.get_running_loop()
-            self._lingering = loop.call_later(LINGER_SECONDS * self._expected, self._end_linger)
+            self._lingering = loop.call_later((LINGER * self._expected).total_seconds(), self._end_linger)
 
     def _end_linger(self) -> None:
         self._lingering = None
