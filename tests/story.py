@@ -12,7 +12,8 @@ what is not said has a default, so that a story shows only what it is about:
     compound extra per=10 null_as_zero = calls - users * 100
     counter seats
     price calls 0:0.15 500:0.10 id=a on=template segment=eu,* from=2024-06-10 to=2024-06-20 volume charge_zero
-    attach 2024-06-01 2024-07-01 id=x plan=gold epoch=2024-01-31 trial=2024-06-16
+    price calls 0:0.1 1000:0.08 volume accumulate=POSITIONAL
+    attach 2024-06-01 2024-07-01 id=x plan=gold epoch=2024-01-31 trial=2024-06-16 accumulating_from=2024-05-01
     level seats 2024-06-15 18
     promotion third 33.3% on=gold count=3 per_period=80 total=200
     promotion upward 0:10% 500:15% price=a segment=eu,us
@@ -24,8 +25,7 @@ what is not said has a default, so that a story shows only what it is about:
     unpriced calls 7
     unattached meter 3
 
-A story without `attach` is attached from 2024-01-01 on. Bands are ``lower:unit`` or ``lower:fixed+unit``, each perhaps
-with ``/block_size``.
+A story without `attach` is attached from 2024-01-01 on. Bands are ``lower:unit`` or ``lower:fixed+unit/block_size``.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,6 +51,7 @@ from ratel.core.money import Rounding, RoundingMode, decimal_from_text
 from ratel.core.period import Frequency, Period
 from ratel.core.plan import Plan, PlanTemplate, Settings, Terms
 from ratel.core.pricing import (
+    AccumulationMode,
     ApplyAs,
     CounterTerms,
     Owner,
@@ -277,6 +278,8 @@ def _price(story: Story, words: list[str]) -> None:
             spend=SpendLimits(**amounts),  # type: ignore[arg-type]
             description=options.get("description", "").replace("_", " "),
             apply_as=ApplyAs(options.get("as", "DEBIT")),
+            accumulate="accumulate" in {*options, *plain},
+            accumulation_mode=AccumulationMode(options["accumulate"]) if "accumulate" in options else None,
             counter_terms=CounterTerms(
                 running_total_in_advance="total_in_arrears" not in plain,
                 prorate_running_total="whole_total" not in plain,
@@ -304,6 +307,7 @@ def _attach(story: Story, words: list[str]) -> None:
             _period(story, start, end[0] if end else None),
             date.fromisoformat(epoch) if epoch else None,
             _time(story, trial) if trial else None,
+            _time(story, options["accumulating_from"]) if "accumulating_from" in options else None,
         )
     )
 

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TypeVar
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from ratel.account.v1 import account_service_pb2 as accounts
 from ratel.catalog.v1 import catalog_service_pb2 as catalog
 from ratel.core.counter import AccountAdjustment
 from ratel.core.product import Product
+from ratel.core.window import end_of
 from ratel.rating.v1.account_rating_pb2 import AccountRating
 from ratel.rating.v1.rating_service_pb2 import RateAccountRequest
 from ratel.server.convert.account import account_to_proto, adjustment_to_proto, attachment_to_proto
@@ -26,7 +28,7 @@ from ratel.server.convert.meter import (
 from ratel.server.convert.plan import plan_template_to_proto, plan_to_proto, settings_to_proto
 from ratel.server.convert.pricing import pricing_to_proto
 from ratel.server.convert.promotion import grant_to_proto, promotion_to_proto
-from ratel.server.convert.value import instant_to_proto, optional_instant_to_proto
+from ratel.server.convert.value import instant_to_proto
 from ratel.usage.v1.usage_event_pb2 import EventOutcome, UsageEvent
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
 from tests.conftest import Served
@@ -102,11 +104,11 @@ class Teller:
         """Rate what the story asks for."""
         asked = self._story.asked
         assert asked is not None
-        request = RateAccountRequest(
-            account_id=ACCOUNT.id,
-            start_time=instant_to_proto(asked.start),
-            end_time=optional_instant_to_proto(asked.end),
-        )
+        return await self.rate_period(instant_to_proto(asked.start), instant_to_proto(end_of(asked)))
+
+    async def rate_period(self, start_time: Timestamp, end_time: Timestamp) -> AccountRating:
+        """Rate any period."""
+        request = RateAccountRequest(account_id=ACCOUNT.id, start_time=start_time, end_time=end_time)
         return (await self._server.rating.RateAccount(self._own(request))).account_rating
 
     async def _stream(self, batches: Sequence[Sequence[UsageEvent]]) -> None:

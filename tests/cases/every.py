@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from tests.cases import asked, promotion, time, usage
+from tests.cases import accumulation, asked, promotion, time, usage
 
-CASES: Final = {**usage.CASES, **time.CASES, **asked.CASES, **promotion.CASES}
+CASES: Final = {**usage.CASES, **time.CASES, **accumulation.CASES, **asked.CASES, **promotion.CASES}

@@ -9,6 +9,7 @@ from ratel.core.compiled import compile_plan
 from ratel.core.event import Events, Partial
 from ratel.core.instant import microseconds_from_instant
 from ratel.core.layout import Layout
+from ratel.core.money import ZERO
 from ratel.core.period import Period
 from ratel.core.rating.draft import Partials
 from ratel.core.rating.rate import rate
@@ -119,6 +120,8 @@ def core_workings(item: LineItem) -> Row:
     match item.workings:
         case UsageWorkings() as workings:
             before = workings.before.units if workings.before else None
+            if workings.accumulation:
+                return None, plain(workings.accumulation.units_used), plain(before or ZERO)
             return plain(workings.through.quantity), plain(workings.through.units), plain(before)
         case CounterWorkings() as workings:
             return None, plain(workings.level), plain(workings.previous_level)

@@ -79,9 +79,10 @@ class Charge:
 
 
 def same(one: LineItem, other: LineItem) -> bool:
-    names = ("kind", "attachment", "pricing", "segment")
-    is_usage = one.kind == "USAGE"  # whose units grow, while the level of a counter is what it is
-    return all(getattr(one, each) == getattr(other, each) for each in names) and (is_usage or one.units == other.units)
+    names: tuple[str, ...] = ("kind", "attachment", "pricing", "segment")
+    if one.kind != "USAGE":  # whose units grow, while the level of a counter is what it is, and what it was
+        names = (*names, "units", "units_before")
+    return all(getattr(one, each) == getattr(other, each) for each in names)
 
 
 @dataclass(eq=False)

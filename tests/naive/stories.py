@@ -221,6 +221,7 @@ class Maker:
                 end,
                 epoch,
                 trial_end=self.after(start) if self.often(15) else None,
+                accumulation_start=pairs[0][0] if number and self.often(40) else None,
             )
             for number, (start, end) in enumerate(pairs)
         ]
@@ -357,10 +358,13 @@ class Pricer:
             prorate_debit=self.maker.often(70),
             prorate_credit=self.maker.often(70),
         )
+        bands, is_cumulative = self.bands(), self.maker.often(65)
+        accumulates = self.can_accumulate(named[2]) and self.maker.often(20)
+        modes = ["RETROACTIVE", "POSITIONAL"][: 1 if any(each.block for each in bands) else 2]
         return Pricing(
             *named,
-            self.bands(),
-            self.maker.often(65),
+            bands,
+            is_cumulative,
             end,
             self.maker.often(10),
             segment,
@@ -369,7 +373,16 @@ class Pricer:
             maximum=self.maker.amount() + (minimum or 0) if self.maker.often(10) and not is_credit else None,
             apply_as=self.chance.choice(("PRODUCT_CREDIT", "GLOBAL_CREDIT")) if is_credit else "DEBIT",
             counter=switches if is_counter else CounterTerms(),
+            accumulate=accumulates,
+            accumulation_mode=self.chance.choice(modes) if accumulates and not is_cumulative else "",
         )
+
+    def can_accumulate(self, thing: Thing) -> bool:
+        if thing.kind == "COMPOUND":
+            formula = self.catalog.compound(thing.id).formula
+            return all(each.method in ("SUM", "COUNT") for each in self.catalog.aggregations if each.id in formula)
+        is_single = thing.kind == "AGGREGATION"
+        return is_single and self.catalog.aggregation(thing.id).method in ("SUM", "COUNT", "MAX", "UNIQUE")
 
     def bands(self) -> tuple[Band, ...]:
         limits = sorted(

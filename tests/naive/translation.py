@@ -166,6 +166,8 @@ def core_pricing(catalog: Catalog, given: Pricing) -> pricing.Pricing:
             maximum=decimal_or_none(given.maximum),
         ),
         apply_as=pricing.ApplyAs(given.apply_as),
+        accumulate=given.accumulate,
+        accumulation_mode=pricing.AccumulationMode(given.accumulation_mode) if given.accumulation_mode else None,
         counter_terms=pricing.CounterTerms(
             terms.in_advance, terms.prorate_total, terms.prorate_debit, terms.prorate_credit
         ),
@@ -189,7 +191,9 @@ def core_account_of(given: Account) -> core_account.Account:
 
 def core_attachment(owner: Account, given: Attachment) -> core_account.Attachment:
     stay = period(given.start, given.end)
-    return core_account.Attachment(given.id, owner.id, given.plan, stay, given.epoch, given.trial_end)
+    return core_account.Attachment(
+        given.id, owner.id, given.plan, stay, given.epoch, given.trial_end, given.accumulation_start
+    )
 
 
 def core_granted(catalog: Catalog, owner: Account, given: Grant) -> promotion.GrantedPromotion:

@@ -36,6 +36,14 @@ async def replace(server: Served, old: str, **changed: Any) -> pb.ReplaceAttachm
     return await server.accounts.ReplaceAttachment(request)
 
 
+async def replace_keeping(server: Served, old: str, **changed: Any) -> Attachment:
+    attachment = example.attachment(**changed)
+    request = pb.ReplaceAttachmentRequest(id=old, attachment=attachment, keep_accumulation=True)
+    found = (await server.accounts.ReplaceAttachment(request)).attachment
+    assert (await server.accounts.ReplaceAttachment(request)).attachment == found, "it may be repeated"
+    return found
+
+
 async def update_attachment(server: Served, attachment: Attachment, *paths: str) -> Attachment:
     request = pb.UpdateAttachmentRequest(attachment=attachment, update_mask=FieldMask(paths=paths))
     return (await server.accounts.UpdateAttachment(request)).attachment
@@ -204,6 +212,18 @@ async def test_a_replacement_ends_one_and_starts_the_next_and_may_be_repeated(se
     assert await replace(server, "acme-gold", **change) == answer
     stored = await server.accounts.GetAttachment(pb.GetAttachmentRequest(id="acme-gold"))
     assert stored.attachment == answer.ended_attachment
+
+
+async def test_a_replacement_may_go_on_accumulating(server: Served) -> None:
+    """R4.1: from where the first of the replaced ones began."""
+    await attach(server)
+    second = await replace_keeping(server, "acme-gold", id="second", start_time=time("2024-06-15"))
+    third = await replace_keeping(server, "second", id="third", start_time=time("2024-07-15"))
+    fourth = (await replace(server, "third", id="fourth", start_time=time("2024-08-15"))).attachment
+    assert second.accumulation_start_time == third.accumulation_start_time == time("2024-01-01")
+    assert not fourth.HasField("accumulation_start_time")
+    late = attach(server, id="late", start_time=time("2023-01-01"), accumulation_start_time=time("2023-01-02"))
+    assert await failure(late) == invalid(("attachment.accumulation_start_time", "ACCUMULATION_LATER"))
 
 
 async def test_a_replacement_must_fit_and_otherwise_changes_nothing(server: Served) -> None:

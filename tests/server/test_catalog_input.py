@@ -195,6 +195,37 @@ WRONG += [
         maximum_spend="0.002",
     ),
     wrong_pricing(
+        "accumulation of what does not add up",
+        {("accumulate", "ACCUMULATION_METHOD")},
+        aggregation_id="mean",
+        accumulate=True,
+    ),
+    wrong_pricing(
+        "a counter that accumulates",
+        {("accumulate", "ACCUMULATION_UNEXPECTED")},
+        counter_id="seats",
+        accumulate=True,
+    ),
+    wrong_pricing(
+        "accumulation at one band's price without saying how",
+        {("accumulation_mode", "REQUIRED")},
+        cumulative=False,
+        accumulate=True,
+    ),
+    wrong_pricing(
+        "a mode without need",
+        {("accumulation_mode", "ACCUMULATION_MODE_UNEXPECTED")},
+        accumulation_mode=pricing_pb2.ACCUMULATION_MODE_POSITIONAL,
+    ),
+    wrong_pricing(
+        "blocks at another price",
+        {("accumulation_mode", "ACCUMULATION_BLOCKS")},
+        cumulative=False,
+        accumulate=True,
+        accumulation_mode=pricing_pb2.ACCUMULATION_MODE_POSITIONAL,
+        bands=[example.band("0", "1", block_size="10")],
+    ),
+    wrong_pricing(
         "a minimum of a credit",
         {("minimum_spend", "SPEND_OF_CREDIT")},
         minimum_spend="2",
@@ -232,6 +263,8 @@ WRONG += [
 async def shared(database_url: str) -> AsyncIterator[Served]:
     async with served(database_url) as running:
         await example.create_example(running)
+        mean = example.aggregation(id="mean", method=aggregation_pb2.AGGREGATION_METHOD_MEAN)
+        await create(running, "Aggregation", mean)
         by_region = example.aggregation(id="by_region", segment_fields=["region"])
         await create(running, "Aggregation", by_region)
         await create(running, "Product", example.product(id="other"))

@@ -9,6 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from ratel.account.v1 import account_service_pb2 as accounts
 from ratel.catalog.v1 import catalog_service_pb2 as pb
+from ratel.catalog.v1 import pricing_pb2
 from ratel.catalog.v1.plan_schedule_pb2 import (
     PRICING_ORIGIN_INHERITED,
     PRICING_ORIGIN_OVERRIDDEN,
@@ -149,6 +150,14 @@ async def test_everything_that_is_stored_comes_back(server: Served) -> None:
     assert await failure(update(server, Pricing(id="p", plan_id="gold", counter_id="x"), "counter_id", "plan_id")) == (
         Failure("INVALID_ARGUMENT", "FIELD_IMMUTABLE", {}, {("pricing.counter_id", "FIELD_IMMUTABLE")})
     )
+
+
+async def test_how_usage_accumulates_comes_back(server: Served) -> None:
+    mode = pricing_pb2.ACCUMULATION_MODE_RETROACTIVE
+    created = await create(server, accumulate=True, cumulative=False, accumulation_mode=mode)
+    assert (created.pricing.accumulate, created.pricing.accumulation_mode) == (True, mode)
+    changed = (await update(server, Pricing(id="p", cumulative=True), "cumulative", "accumulation_mode")).pricing
+    assert (changed.accumulate, changed.accumulation_mode) == (True, pricing_pb2.ACCUMULATION_MODE_UNSPECIFIED)
 
 
 async def test_an_end_can_be_taken_away_and_a_minimum_too(server: Served) -> None:

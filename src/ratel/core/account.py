@@ -22,10 +22,11 @@ class Attachment:
     """Puts an account on a plan for a time.
 
     Attributes:
+        accumulation_start: where usage began to accumulate if that goes on from an earlier attachment (R4.1).
         trial_end: what is for service before it costs nothing (R9.3); None: there is no trial.
 
     Raises:
-        Invalid: the trial ends before it begins.
+        Invalid: the trial ends before it begins, or usage begins to accumulate later.
     """
 
     id: str
@@ -34,12 +35,20 @@ class Attachment:
     period: Period
     epoch: date | None = None
     trial_end: datetime | None = None
+    accumulation_start: datetime | None = None
 
     def __post_init__(self) -> None:
         mistakes = Mistakes()
         if self.trial_end is not None and self.trial_end <= self.period.start:
             mistakes.add("trial_end_time", "TRIAL_EMPTY", "must be after start_time")
+        if self.accumulation_start is not None and self.accumulation_start > self.period.start:
+            mistakes.add("accumulation_start_time", "ACCUMULATION_LATER", "must not be after start_time")
         mistakes.check()
+
+
+def keep_accumulation(old: Attachment, new: Attachment) -> Attachment:
+    """Return the new attachment with its accumulation going on from that of the old one, which it replaces."""
+    return replace(new, accumulation_start=old.accumulation_start or old.period.start)
 
 
 def check_custom(attachment: Attachment, plan: Plan) -> None:

@@ -5,7 +5,7 @@ Totals are sums of rounded amounts, so what is printed adds up to what is charge
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from ratel.core.band import BandUsage
 from ratel.core.money import ZERO, Rounding
 from ratel.core.period import Period
-from ratel.core.pricing import PricedThing
+from ratel.core.pricing import AccumulationMode, PricedThing
 from ratel.core.promotion import Worth
 
 Segment: TypeAlias = tuple[tuple[str, str], ...]
@@ -54,6 +54,24 @@ class PricedQuantity:
 
 
 @dataclass(frozen=True, slots=True)
+class Accumulation:
+    """How far usage that accumulates has come at the end of a line item's service (R5).
+
+    Attributes:
+        start: where it began to accumulate.
+        mode: None where each unit is priced at its own band.
+        units_owned: what the blocks that were bought hold; None where nothing is sold in blocks, as ``units_left``.
+        units_left: what of it is not used.
+    """
+
+    start: datetime
+    mode: AccumulationMode | None
+    units_used: Decimal
+    units_owned: Decimal | None
+    units_left: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class UsageWorkings:
     """Of USAGE and USAGE_CREDIT: ``through.amount - before.amount``.
 
@@ -63,6 +81,7 @@ class UsageWorkings:
         before: from the window's start up to the start of that service; None when they are the same instant.
         average_unit_price: None without units.
         uncapped_amount: of a credit: its rounded amount before the cap.
+        accumulation: of usage that accumulates: both quantities then count from its start.
     """
 
     window: Period
@@ -74,6 +93,7 @@ class UsageWorkings:
     cumulative: bool
     average_unit_price: Decimal | None
     uncapped_amount: Decimal | None = None
+    accumulation: Accumulation | None = None
 
 
 @dataclass(frozen=True, slots=True)

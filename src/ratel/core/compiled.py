@@ -34,10 +34,21 @@ class InForce:
         literal = self._literal.get(values)
         return literal or next((each for each in self._wildcards if _matches(each.segment, values)), None)
 
+    def would_take(self, segment: Values, values: Values) -> bool:
+        """Tell whether a combination belongs to a segment, if it is priced here or not; the rivals are."""
+        if not _matches(segment, values):
+            return False
+        taking = self.taking(values)
+        return taking is None or _segment_precedence(segment) <= _segment_precedence(taking.segment)
+
 
 def _precedence(pricing: Pricing) -> tuple[int, tuple[bool, ...], Values]:
-    wildcards = tuple(value == WILDCARD for value in pricing.segment)
-    return sum(wildcards), wildcards, pricing.segment
+    return _segment_precedence(pricing.segment)
+
+
+def _segment_precedence(segment: Values) -> tuple[int, tuple[bool, ...], Values]:
+    wildcards = tuple(value == WILDCARD for value in segment)
+    return sum(wildcards), wildcards, segment
 
 
 def _matches(segment: Values, values: Values) -> bool:

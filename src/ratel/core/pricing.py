@@ -10,6 +10,7 @@ from typing import Final
 
 from ratel.core.band import Bands
 from ratel.core.errors import Mistakes
+from ratel.core.meter import Method
 from ratel.core.period import Period
 from ratel.core.plan import check_spends, fit_amount
 
@@ -55,6 +56,13 @@ class ApplyAs(StrEnum):
     GLOBAL_CREDIT = "GLOBAL_CREDIT"
 
 
+class AccumulationMode(StrEnum):
+    """What accumulating units cost where the band reached prices all of them (R5.2)."""
+
+    POSITIONAL = "POSITIONAL"
+    RETROACTIVE = "RETROACTIVE"
+
+
 @dataclass(frozen=True, slots=True)
 class SpendLimits:
     """Minimum and maximum spend of a pricing for a period (R6.2); an empty description means the default.
@@ -95,6 +103,8 @@ class Pricing:
         pool: whether the combinations that a wildcard matches share one line item and one set of bands.
         period: when it is in force.
         counter_terms: how a counter is billed; the default for everything else.
+        accumulate: whether usage accumulates over the attachment, so that bands are not reset (R5.1).
+        accumulation_mode: set exactly if it does and the bands are not cumulative.
 
     Raises:
         Invalid: with all mistakes: a compound or counter with a segment, a pool without a wildcard, terms of a counter
@@ -113,6 +123,8 @@ class Pricing:
     description: str = ""
     apply_as: ApplyAs = ApplyAs.DEBIT
     counter_terms: CounterTerms = CounterTerms()
+    accumulate: bool = False
+    accumulation_mode: AccumulationMode | None = None
 
     def __post_init__(self) -> None:
         mistakes = Mistakes()
@@ -126,7 +138,22 @@ class Pricing:
             for field, amount in (("minimum_spend", self.spend.minimum), ("maximum_spend", self.spend.maximum)):
                 if amount is not None:
                     mistakes.add(field, "SPEND_OF_CREDIT", "must not be set for a pricing that is applied as a credit")
+        self._check_accumulation(mistakes)
         mistakes.check()
+
+    def _check_accumulation(self, mistakes: Mistakes) -> None:
+        if self.accumulate and self.priced.kind is PricedKind.COUNTER:
+            mistakes.add("accumulate", "ACCUMULATION_UNEXPECTED", "must be false for a counter, which holds a level")
+        mode, needs_mode = self.accumulation_mode, self.accumulate and not self.bands.cumulative
+        if needs_mode and mode is None:
+            mistakes.add("accumulation_mode", "REQUIRED", "must be set where one band prices all accumulated units")
+        if mode is not None and not needs_mode:
+            message = "must not be set: only accumulating pricings that are not cumulative have one"
+            mistakes.add("accumulation_mode", "ACCUMULATION_MODE_UNEXPECTED", message)
+        has_blocks = any(band.block_size is not None for band in self.bands.bands)
+        if mode is AccumulationMode.POSITIONAL and has_blocks:
+            message = "must be RETROACTIVE with blocks: one that is bought already cannot be bought at another price"
+            mistakes.add("accumulation_mode", "ACCUMULATION_BLOCKS", message)
 
 
 OWNER_FIELDS: Final = {OwnerKind.PLAN: "plan_id", OwnerKind.TEMPLATE: "plan_template_id"}
@@ -149,12 +176,22 @@ class PricingPlace:
         owner_product_id: the product of the plan or template.
         priced_product_id: the product of the thing.
         segment_fields: of the aggregation; none for other things.
+        methods: of the aggregation, or of the operands of a compound; none for a counter.
     """
 
     currency: str
     owner_product_id: str
     priced_product_id: str
     segment_fields: tuple[str, ...] = ()
+    methods: frozenset[Method] = frozenset()
+
+
+_ACCUMULATING: Final = {
+    PricedKind.AGGREGATION: {Method.SUM, Method.COUNT, Method.MAX, Method.UNIQUE},
+    PricedKind.COMPOUND: {Method.SUM, Method.COUNT},
+    PricedKind.COUNTER: set(Method),
+}
+"""The methods whose quantities can accumulate over windows (R5.1)."""
 
 
 def fit_pricing(pricing: Pricing, place: PricingPlace) -> Pricing:
@@ -162,7 +199,7 @@ def fit_pricing(pricing: Pricing, place: PricingPlace) -> Pricing:
 
     Raises:
         Invalid: with all mistakes: a thing of another product, a segment that does not have exactly the aggregation's
-            segment fields, amounts with too many digits.
+            segment fields, amounts with too many digits, accumulation of what cannot accumulate.
     """
     mistakes = Mistakes()
     if place.owner_product_id != place.priced_product_id:
@@ -171,6 +208,10 @@ def fit_pricing(pricing: Pricing, place: PricingPlace) -> Pricing:
     if set(pricing.segment_fields) != set(place.segment_fields):
         listed = ", ".join(place.segment_fields) or "no field"
         mistakes.add("segment", "SEGMENT_FIELDS", f"must have a value for exactly the segment fields: {listed}")
+    allowed = _ACCUMULATING[pricing.priced.kind]
+    if pricing.accumulate and not place.methods <= allowed:
+        listed = ", ".join(sorted(allowed))
+        mistakes.add("accumulate", "ACCUMULATION_METHOD", f"must be false: only these methods accumulate: {listed}")
     spend = replace(
         pricing.spend,
         minimum=fit_amount(mistakes, "minimum_spend", pricing.spend.minimum, place.currency),

@@ -32,6 +32,11 @@ class Service:
     grid: Grid
     asked: Period
 
+    @property
+    def accumulation_start(self) -> datetime:
+        """Where usage that accumulates began to: with the attachment, or with one that it went on from (R4.1)."""
+        return self.attachment.accumulation_start or self.attachment.period.start
+
     def days(self, period: Period) -> int:
         """Return the local days of a period that has an end (R4.4)."""
         return days(period.start, end_of(period), self.grid.zone)
@@ -59,16 +64,18 @@ class Window:
 
     Attributes:
         asked: what of it is asked for.
+        accumulation_start: where usage that accumulates began to (R5).
     """
 
     pricing: Pricing
     period: Period
     asked: Period
+    accumulation_start: datetime
 
     @property
     def origin(self) -> datetime:
         """Where its bands begin to count."""
-        return self.period.start
+        return self.accumulation_start if self.pricing.accumulate else self.period.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +158,32 @@ def _windows(part: Part, thing: CompiledThing) -> Iterator[Window]:
         window = period.intersect(part.covered)
         asked = window and window.intersect(part.asked)
         if window and asked:
-            yield Window(pricing, window, asked)
+            yield Window(pricing, window, asked, part.service.accumulation_start)
 
 
 def _slices(part: Part, thing: CompiledThing, windows: tuple[Window, ...]) -> Iterator[Slice]:
-    segments = {window.pricing.segment for window in windows}
-    origin = min((window.origin for window in windows), default=part.asked.start)
-    for period, in_force in thing.cut(origin, part.asked.start):
-        if any(pricing.segment in segments for pricing in in_force.pricings):
-            yield Slice(period, in_force, is_asked=False)
+    if _reaches_back(part, thing):
+        # What had come together as the part began, apart from what its own windows add.
+        for start, end in pairwise((part.service.accumulation_start, part.covered.start, part.asked.start)):
+            for period, in_force in thing.cut(start, end):
+                yield Slice(period, in_force, is_asked=False)
+    else:
+        segments = {window.pricing.segment for window in windows}
+        origin = min((window.period.start for window in windows), default=part.asked.start)
+        for period, in_force in thing.cut(origin, part.asked.start):
+            if any(pricing.segment in segments for pricing in in_force.pricings):
+                yield Slice(period, in_force, is_asked=False)
     for period, in_force in thing.cut(part.asked.start, end_of(part.asked)):
         yield Slice(period, in_force, is_asked=True)
+
+
+def _reaches_back(part: Part, thing: CompiledThing) -> bool:
+    """Tell whether usage before a part must be known for it: of the first that is asked for, if any usage accumulates.
+
+    The parts after it go on from what has come together by then.
+    """
+    is_first = part.asked.start == part.service.asked.start
+    return is_first and any(pricing.accumulate for _, pricing in thing.stretches)
 
 
 def _cut(slices: Iterable[Slice], cuts: Sequence[datetime]) -> Iterator[Slice]:

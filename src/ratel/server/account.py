@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from ratel.account.v1 import account_service_pb2 as pb
 from ratel.account.v1.account_service_pb2_grpc import AccountServiceServicer
-from ratel.core.account import Attachment
+from ratel.core.account import Attachment, keep_accumulation
 from ratel.core.counter import AccountAdjustment
 from ratel.core.errors import Invalid, Mistakes
 from ratel.core.period import date_from_text
@@ -100,6 +100,8 @@ class Accounts(AccountServiceServicer):
         async with self._database.transaction() as connection:
             old = await _locked_attachment(connection, request.id)
             new = await noun.admit(connection, ATTACHMENT, request.attachment)
+            if request.keep_accumulation:
+                new = keep_accumulation(old.value, new)
             try:
                 ended, stored = await replace_attachment(connection, old, new, self._now())
             except Invalid as error:

@@ -172,6 +172,8 @@ PRICING: Final = Noun(
         "maximum_spend_description",
         "description",
         "apply_as",
+        "accumulate",
+        "accumulation_mode",
         "counter_terms",
     ),
     prepare=_prepare_pricing,

@@ -17,13 +17,14 @@ from ratel.store.resource import Resource, Row
 
 INSERT = """
     INSERT INTO attachments (
-        id, start_time, end_time, epoch, trial_end_time, account_no, plan_id, product_id, create_time, update_time
+        id, start_time, end_time, epoch, trial_end_time, account_no, plan_id, accumulation_start_time, product_id,
+        create_time, update_time
     ) VALUES (
         $1, $2, $3, $4, $5,
         (SELECT account_no FROM accounts WHERE accounts.id = $6),
-        $7,
+        $7, $8,
         (SELECT product_id FROM plans JOIN plan_templates ON plan_templates.id = plan_template_id WHERE plans.id = $7),
-        $8, $8
+        $9, $9
     )
     ON CONFLICT (id) DO NOTHING RETURNING true
 """
@@ -69,13 +70,13 @@ def _to_changes(attachment: Attachment) -> tuple[object, ...]:
 
 
 def _to_row(attachment: Attachment) -> tuple[object, ...]:
-    return *_to_changes(attachment), attachment.account_id, attachment.plan_id
+    return *_to_changes(attachment), attachment.account_id, attachment.plan_id, attachment.accumulation_start
 
 
 def attachment_from_row(row: Row) -> Attachment:
     """Return the attachment of a row, which has its account's id beside."""
-    period, trial_end = period_from_row(row), row["trial_end_time"]
-    return Attachment(row["id"], row["account_id"], row["plan_id"], period, row["epoch"], trial_end)
+    times = row["trial_end_time"], row["accumulation_start_time"]
+    return Attachment(row["id"], row["account_id"], row["plan_id"], period_from_row(row), row["epoch"], *times)
 
 
 ATTACHMENTS = Resource("attachment", INSERT, SELECT, PAGE, UPDATE, DELETE, _to_row, _to_changes, attachment_from_row)

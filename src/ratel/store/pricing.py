@@ -6,9 +6,11 @@ from uuid import UUID
 
 from ratel.core.band import Band, Bands
 from ratel.core.errors import ResourceNotFound
+from ratel.core.meter import Method
 from ratel.core.pricing import (
     OWNER_FIELDS,
     PRICED_FIELDS,
+    AccumulationMode,
     ApplyAs,
     CounterTerms,
     Owner,
@@ -29,11 +31,11 @@ INSERT = """
         id, pool, start_time, end_time, cumulative, lower_limits, unit_prices, fixed_prices, block_sizes, charge_zero,
         minimum_spend, minimum_spend_in_advance, minimum_spend_description, maximum_spend, maximum_spend_description,
         description, apply_as, running_total_in_advance, prorate_running_total, prorate_debit, prorate_credit,
-        plan_id, plan_template_id, aggregation_id, compound_aggregation_id, counter_id, segment, segment_key,
-        create_time, update_time
+        accumulate, accumulation_mode, plan_id, plan_template_id, aggregation_id, compound_aggregation_id, counter_id,
+        segment, segment_key, create_time, update_time
     ) VALUES (
         $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-        $22, $23, $24, $25, $26, $27, $28, $29, $29
+        $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $31
     )
     ON CONFLICT (id) DO NOTHING RETURNING true
 """
@@ -54,7 +56,7 @@ UPDATE = """
         fixed_prices = $8, block_sizes = $9, charge_zero = $10, minimum_spend = $11, minimum_spend_in_advance = $12,
         minimum_spend_description = $13, maximum_spend = $14, maximum_spend_description = $15, description = $16,
         apply_as = $17, running_total_in_advance = $18, prorate_running_total = $19, prorate_debit = $20,
-        prorate_credit = $21, update_time = $22, etag = nextval('etags')
+        prorate_credit = $21, accumulate = $22, accumulation_mode = $23, update_time = $24, etag = nextval('etags')
     WHERE id = $1
 """
 DELETE = "DELETE FROM pricings WHERE id = $1"
@@ -76,10 +78,19 @@ SELECT_OWNER = """
     WHERE id = $2 OR id = (SELECT plan_template_id FROM plans WHERE plans.id = $1)
 """
 SELECT_AGGREGATION = """
-    SELECT product_id, segment_fields FROM aggregations JOIN meters ON meters.id = meter_id WHERE aggregations.id = $1
+    SELECT product_id, segment_fields, ARRAY[method] AS methods
+    FROM aggregations JOIN meters ON meters.id = meter_id WHERE aggregations.id = $1
 """
-SELECT_COMPOUND = "SELECT product_id, '{}'::text[] AS segment_fields FROM compound_aggregations WHERE id = $1"
-SELECT_COUNTER = "SELECT product_id, '{}'::text[] AS segment_fields FROM counters WHERE id = $1"
+SELECT_COMPOUND = """
+    SELECT product_id, '{}'::text[] AS segment_fields, ARRAY(
+        SELECT method FROM compound_operands JOIN aggregations ON aggregations.id = aggregation_id
+        WHERE compound_aggregation_id = $1
+    ) AS methods
+    FROM compound_aggregations WHERE id = $1
+"""
+SELECT_COUNTER = """
+    SELECT product_id, '{}'::text[] AS segment_fields, '{}'::text[] AS methods FROM counters WHERE id = $1
+"""
 
 SELECT_PRICED = {
     PricedKind.AGGREGATION: ("aggregation", SELECT_AGGREGATION),
@@ -112,6 +123,8 @@ def _to_changes(pricing: Pricing) -> tuple[object, ...]:
         terms.prorate_running_total,
         terms.prorate_debit,
         terms.prorate_credit,
+        pricing.accumulate,
+        pricing.accumulation_mode and pricing.accumulation_mode.value,
     )
 
 
@@ -148,6 +161,8 @@ def pricing_from_row(row: Row) -> Pricing:
         counter_terms=CounterTerms(
             row["running_total_in_advance"], row["prorate_running_total"], row["prorate_debit"], row["prorate_credit"]
         ),
+        accumulate=row["accumulate"],
+        accumulation_mode=row["accumulation_mode"] and AccumulationMode(row["accumulation_mode"]),
     )
 
 
@@ -191,7 +206,13 @@ async def pricing_place(connection: Connection, owner: Owner, priced: PricedThin
     thing = await connection.fetchrow(statement, priced.id)
     if thing is None:
         raise ResourceNotFound(resource, priced.id)
-    return PricingPlace(owning["currency"], owning["product_id"], thing["product_id"], tuple(thing["segment_fields"]))
+    return PricingPlace(
+        currency=owning["currency"],
+        owner_product_id=owning["product_id"],
+        priced_product_id=thing["product_id"],
+        segment_fields=tuple(thing["segment_fields"]),
+        methods=frozenset(map(Method, thing["methods"])),
+    )
 
 
 async def pricings_of_owners(

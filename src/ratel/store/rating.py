@@ -49,7 +49,9 @@ SELECT_ACCOUNTS = """
         WHERE account_no = asked.account_no AND start_time < $3
     ) AS granted ON true
     LEFT JOIN LATERAL (
-        SELECT array_agg((id, plan_id, start_time, end_time, epoch, trial_end_time)) AS attachments
+        SELECT array_agg(
+            (id, plan_id, start_time, end_time, epoch, trial_end_time, accumulation_start_time)
+        ) AS attachments
         FROM attachments
         WHERE account_no = asked.account_no AND start_time < $3
             AND (end_time IS NULL OR end_time > least($2, granted_from))
@@ -245,8 +247,8 @@ def _aggregations(scope: Scope | None) -> Iterator[Aggregation]:
 
 
 def _attachments_from_row(row: Row) -> Iterable[Attachment]:
-    for attachment_id, plan_id, start_time, end_time, epoch, trial_end in row["attachments"] or ():
-        yield Attachment(attachment_id, row["id"], plan_id, Period(start_time, end_time), epoch, trial_end)
+    for attachment_id, plan_id, start_time, end_time, epoch, *times in row["attachments"] or ():
+        yield Attachment(attachment_id, row["id"], plan_id, Period(start_time, end_time), epoch, *times)
 
 
 def _granted_from_row(row: Row) -> Iterable[GrantedPromotion]:

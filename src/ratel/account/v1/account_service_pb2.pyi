@@ -490,8 +490,13 @@ class ReplaceAttachmentRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     ATTACHMENT_FIELD_NUMBER: _builtins.int
+    KEEP_ACCUMULATION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The attachment to end, at the start_time of the new one."""
+    keep_accumulation: _builtins.bool
+    """Whether usage that accumulates goes on from where it began in the old attachment, and what was bought and is left
+    stays usable; else it starts from zero.
+    """
     @_builtins.property
     def attachment(self) -> _attachment_pb2.Attachment:
         """The new attachment: the same account, a plan of the same product, a start_time inside the old one. Required."""
@@ -501,10 +506,11 @@ class ReplaceAttachmentRequest(_message.Message):
         *,
         id: _builtins.str = ...,
         attachment: _attachment_pb2.Attachment | None = ...,
+        keep_accumulation: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "id", b"id", "keep_accumulation", b"keep_accumulation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,6 +30,7 @@ class Attachment(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     TRIAL_END_TIME_FIELD_NUMBER: _builtins.int
+    ACCUMULATION_START_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
@@ -58,6 +59,12 @@ class Attachment(_message.Message):
         """The end of a trial: service on the plan before this instant costs nothing; after start_time. Absent: no trial."""
 
     @_builtins.property
+    def accumulation_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Where usage that accumulates began to, if that goes on from before; not after start_time, never changed. Absent: it
+        starts from zero with the attachment. Set by ReplaceAttachment with keep_accumulation.
+        """
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created. Set by the server."""
 
@@ -75,13 +82,14 @@ class Attachment(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         epoch: _builtins.str = ...,
         trial_end_time: _timestamp_pb2.Timestamp | None = ...,
+        accumulation_start_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time", "trial_end_time", b"trial_end_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accumulation_start_time", b"accumulation_start_time", "create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time", "trial_end_time", b"trial_end_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "create_time", b"create_time", "end_time", b"end_time", "epoch", b"epoch", "etag", b"etag", "id", b"id", "plan_id", b"plan_id", "start_time", b"start_time", "trial_end_time", b"trial_end_time", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "accumulation_start_time", b"accumulation_start_time", "create_time", b"create_time", "end_time", b"end_time", "epoch", b"epoch", "etag", b"etag", "id", b"id", "plan_id", b"plan_id", "start_time", b"start_time", "trial_end_time", b"trial_end_time", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -20,6 +20,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _AccumulationMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AccumulationModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccumulationMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACCUMULATION_MODE_UNSPECIFIED: _AccumulationMode.ValueType  # 0
+    """Each unit is priced at its own band, or usage does not accumulate."""
+    ACCUMULATION_MODE_POSITIONAL: _AccumulationMode.ValueType  # 1
+    """New units are priced at the band that all units together reach; its fixed price is charged when it is first
+    reached. Not with block_size (ACCUMULATION_BLOCKS).
+    """
+    ACCUMULATION_MODE_RETROACTIVE: _AccumulationMode.ValueType  # 2
+    """A period is charged what the band reached makes of all units, less what it made of those before: it may be negative."""
+
+class AccumulationMode(_AccumulationMode, metaclass=_AccumulationModeEnumTypeWrapper):
+    """What accumulating units cost where the band that they reach prices all of them."""
+
+ACCUMULATION_MODE_UNSPECIFIED: AccumulationMode.ValueType  # 0
+"""Each unit is priced at its own band, or usage does not accumulate."""
+ACCUMULATION_MODE_POSITIONAL: AccumulationMode.ValueType  # 1
+"""New units are priced at the band that all units together reach; its fixed price is charged when it is first
+reached. Not with block_size (ACCUMULATION_BLOCKS).
+"""
+ACCUMULATION_MODE_RETROACTIVE: AccumulationMode.ValueType  # 2
+"""A period is charged what the band reached makes of all units, less what it made of those before: it may be negative."""
+Global___AccumulationMode: _TypeAlias = AccumulationMode  # noqa: Y015
+
 class _PricingType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -146,6 +174,8 @@ class Pricing(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     APPLY_AS_FIELD_NUMBER: _builtins.int
     COUNTER_TERMS_FIELD_NUMBER: _builtins.int
+    ACCUMULATE_FIELD_NUMBER: _builtins.int
+    ACCUMULATION_MODE_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
@@ -197,6 +227,13 @@ class Pricing(_message.Message):
     """Whether the charge is added, or given as credit, which cannot have a minimum or maximum spend. UNSPECIFIED means
     DEBIT.
     """
+    accumulate: _builtins.bool
+    """Whether usage accumulates over the attachment: bands are not reset as a bill period begins, and a period is charged
+    what the total so far adds. With block_size this is a top-up: a block is bought when usage exceeds what is owned.
+    Only for aggregations by SUM, COUNT, MAX or UNIQUE, and compounds of SUM and COUNT (ACCUMULATION_METHOD).
+    """
+    accumulation_mode: Global___AccumulationMode.ValueType
+    """What the accumulated units cost. Required with accumulate where cumulative is false, else UNSPECIFIED."""
     etag: _builtins.str
     """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
     by the server.
@@ -257,13 +294,15 @@ class Pricing(_message.Message):
         description: _builtins.str = ...,
         apply_as: Global___ApplyAs.ValueType = ...,
         counter_terms: Global___CounterTerms | None = ...,
+        accumulate: _builtins.bool = ...,
+        accumulation_mode: Global___AccumulationMode.ValueType = ...,
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cumulative", b"_cumulative", "_maximum_spend", b"_maximum_spend", "_minimum_spend", b"_minimum_spend", "_minimum_spend_in_advance", b"_minimum_spend_in_advance", "aggregation_id", b"aggregation_id", "compound_aggregation_id", b"compound_aggregation_id", "counter_id", b"counter_id", "counter_terms", b"counter_terms", "create_time", b"create_time", "cumulative", b"cumulative", "end_time", b"end_time", "maximum_spend", b"maximum_spend", "minimum_spend", b"minimum_spend", "minimum_spend_in_advance", b"minimum_spend_in_advance", "owner", b"owner", "plan_id", b"plan_id", "plan_template_id", b"plan_template_id", "priced", b"priced", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cumulative", b"_cumulative", "_maximum_spend", b"_maximum_spend", "_minimum_spend", b"_minimum_spend", "_minimum_spend_in_advance", b"_minimum_spend_in_advance", "aggregation_id", b"aggregation_id", "apply_as", b"apply_as", "bands", b"bands", "charge_zero", b"charge_zero", "compound_aggregation_id", b"compound_aggregation_id", "counter_id", b"counter_id", "counter_terms", b"counter_terms", "create_time", b"create_time", "cumulative", b"cumulative", "description", b"description", "end_time", b"end_time", "etag", b"etag", "id", b"id", "maximum_spend", b"maximum_spend", "maximum_spend_description", b"maximum_spend_description", "minimum_spend", b"minimum_spend", "minimum_spend_description", b"minimum_spend_description", "minimum_spend_in_advance", b"minimum_spend_in_advance", "owner", b"owner", "plan_id", b"plan_id", "plan_template_id", b"plan_template_id", "pool", b"pool", "priced", b"priced", "pricing_type", b"pricing_type", "segment", b"segment", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cumulative", b"_cumulative", "_maximum_spend", b"_maximum_spend", "_minimum_spend", b"_minimum_spend", "_minimum_spend_in_advance", b"_minimum_spend_in_advance", "accumulate", b"accumulate", "accumulation_mode", b"accumulation_mode", "aggregation_id", b"aggregation_id", "apply_as", b"apply_as", "bands", b"bands", "charge_zero", b"charge_zero", "compound_aggregation_id", b"compound_aggregation_id", "counter_id", b"counter_id", "counter_terms", b"counter_terms", "create_time", b"create_time", "cumulative", b"cumulative", "description", b"description", "end_time", b"end_time", "etag", b"etag", "id", b"id", "maximum_spend", b"maximum_spend", "maximum_spend_description", b"maximum_spend_description", "minimum_spend", b"minimum_spend", "minimum_spend_description", b"minimum_spend_description", "minimum_spend_in_advance", b"minimum_spend_in_advance", "owner", b"owner", "plan_id", b"plan_id", "plan_template_id", b"plan_template_id", "pool", b"pool", "priced", b"priced", "pricing_type", b"pricing_type", "segment", b"segment", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cumulative: _TypeAlias = _typing.Literal["cumulative"]  # noqa: Y015
     _WhichOneofArgType__cumulative: _TypeAlias = _typing.Literal["_cumulative", b"_cumulative"]  # noqa: Y015

@@ -1,9 +1,10 @@
 """What the passes share: usage sorted by the pricing that takes it, and the line items made so far."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import TypeAlias
 
 from ratel.core.bill import LineItem, Origin, Segment
@@ -14,25 +15,15 @@ from ratel.core.meter import Aggregation
 from ratel.core.money import ZERO, round_amount
 from ratel.core.pricing import WILDCARD, Pricing
 from ratel.core.quantity import Quantity, Values, by_segment, compound_quantity, merge, quantity_of
+from ratel.core.rating.accumulation import Accumulated, accumulate
 from ratel.core.rating.book import Book
 from ratel.core.rating.remainder import Remainder, remainder_of
 from ratel.core.rating.scope import Scope
+from ratel.core.rating.taken import Sources, Taken
 from ratel.core.window import Read, Service, Slice, ThingPart
 
 Partials: TypeAlias = Mapping[Read, Mapping[Values, Partial]]
 """For each read, what is kept of the events by a value for each dimension of its rollup; nothing stands for none."""
-
-Sources: TypeAlias = tuple[Partial, ...]
-"""A partial for each aggregation of a thing, in its order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Usage of one combination in one slice."""
-
-    slice: Slice
-    values: Values
-    sources: Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +32,18 @@ class ThingUsage:
 
     Attributes:
         by_segment: what the pricings of each segment take; by time, then values.
+        accumulated: what has come together of each segment with a pricing that accumulates (R5).
         unpriced: what no pricing takes of what is asked for; by time, then values.
     """
 
     thing_part: ThingPart
     by_segment: Mapping[Values, tuple[Taken, ...]]
     unpriced: tuple[Taken, ...]
+    accumulated: Accumulated = field(default_factory=dict)
+
+    def taken_by(self, pricing: Pricing) -> tuple[Taken, ...]:
+        """Return what a pricing takes: since it began to accumulate, if it does."""
+        return (self.accumulated if pricing.accumulate else self.by_segment).get(pricing.segment, ())
 
 
 def _every(item: LineItem) -> bool:
@@ -91,18 +88,37 @@ class Draft:
         return sorted(line_items, key=key)
 
 
-def sort_usage(thing_part: ThingPart, partials: Partials) -> ThingUsage:
-    """Give each combination of each slice to the pricing that takes it (R2.4)."""
+def sort_usage(thing_parts: Iterable[ThingPart], partials: Partials) -> Iterator[ThingUsage]:
+    """Give each combination of each slice to the pricing that takes it (R2.4), part by part.
+
+    Args:
+        thing_parts: by service, then thing, then time.
+        partials: what is kept of the events.
+    """
+    for _, parts in groupby(thing_parts, key=lambda each: (id(each.part.service), id(each.thing))):
+        before: Accumulated = {}
+        for each in parts:
+            usage = _sort_part(each, partials, before)
+            before = usage.accumulated
+            yield usage
+
+
+def _sort_part(thing_part: ThingPart, partials: Partials, before: Accumulated) -> ThingUsage:
     taken: dict[Values, list[Taken]] = {}
     unpriced: list[Taken] = []
-    for each in thing_part.slices:
-        for values, sources in _sources(thing_part, each, partials).items():
-            pricing = each.in_force.taking(values)
-            if pricing is not None:
-                taken.setdefault(pricing.segment, []).append(Taken(each, values, sources))
-            elif each.is_asked:
-                unpriced.append(Taken(each, values, sources))
-    return ThingUsage(thing_part, {segment: tuple(found) for segment, found in taken.items()}, tuple(unpriced))
+    counted = [
+        Taken(each, values, sources)
+        for each in thing_part.slices
+        for values, sources in _sources(thing_part, each, partials).items()
+    ]
+    for each in counted:
+        pricing = each.slice.in_force.taking(each.values)
+        if pricing is not None:
+            taken.setdefault(pricing.segment, []).append(each)
+        elif each.slice.is_asked:
+            unpriced.append(each)
+    by_segment = {segment: tuple(found) for segment, found in taken.items()}
+    return ThingUsage(thing_part, by_segment, tuple(unpriced), accumulate(thing_part.thing, before, counted))
 
 
 def _sources(thing_part: ThingPart, piece: Slice, partials: Partials) -> dict[Values, Sources]:

@@ -19,10 +19,11 @@ from ratel.core.meter import Aggregation, Method
 from ratel.core.money import exact
 from ratel.core.pricing import ApplyAs, Pricing, SpendLimits
 from ratel.core.quantity import Quantity, Values, by_segment, merge, quantity_of
-from ratel.core.rating.draft import Taken, ThingUsage, is_split, rounded
+from ratel.core.rating.draft import ThingUsage, is_split, rounded
 from ratel.core.rating.quote import average_unit_price, price_quantity
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import RatingContext, Scope
+from ratel.core.rating.taken import Taken
 from ratel.core.rating.usage import usage_of_window
 from ratel.core.window import Read, ThingPart, Window, end_of
 

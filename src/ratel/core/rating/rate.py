@@ -63,7 +63,7 @@ def rate(scope: Scope, partials: Partials) -> AccountRating:
 
 def empty_draft(scope: Scope, partials: Partials, book: Book | None = None) -> Draft:
     """Return a draft with its usage sorted and no line items yet."""
-    thing_usages = tuple(sort_usage(each, partials) for each in scope.thing_parts)
+    thing_usages = tuple(sort_usage(scope.thing_parts, partials))
     levels = levels_by_counter(scope.context.adjustments)
     return Draft(scope, thing_usages, levels, book=book or Book())
 

@@ -6,8 +6,9 @@ from itertools import groupby
 from ratel.core.bill import UnattachedUsage, UnpricedUsage
 from ratel.core.period import Period
 from ratel.core.quantity import Values
-from ratel.core.rating.draft import Draft, Partials, Taken, merged, quantity_of_thing, segment_of
+from ratel.core.rating.draft import Draft, Partials, merged, quantity_of_thing, segment_of
 from ratel.core.rating.scope import Scope
+from ratel.core.rating.taken import Taken
 from ratel.core.window import Slice, ThingPart
 
 

@@ -1,16 +1,19 @@
 """USAGE: each window is priced by itself, and what is asked of it is what it adds (R4.3, R12.1)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
 from ratel.core.bill import LineItem, LineItemKind, PricedQuantity, UsageWorkings
+from ratel.core.compiled import CompiledThing
 from ratel.core.money import ZERO
-from ratel.core.pricing import ApplyAs
-from ratel.core.quantity import Values
+from ratel.core.pricing import AccumulationMode, ApplyAs
+from ratel.core.quantity import Quantity, Values
+from ratel.core.rating.accumulation import accumulation_of, is_zero_charged, price_new_units
 from ratel.core.rating.draft import (
     Draft,
-    Taken,
     ThingUsage,
     description_of,
     is_split,
@@ -21,6 +24,7 @@ from ratel.core.rating.draft import (
     segment_of,
 )
 from ratel.core.rating.quote import average_unit_price, price_quantity
+from ratel.core.rating.taken import Taken
 from ratel.core.window import Window, end_of
 
 _NOTHING: Final = PricedQuantity(None, ZERO, ZERO, ())
@@ -41,7 +45,7 @@ def usage_of_window(thing_usage: ThingUsage, window: Window) -> Iterator[LineIte
     """Yield what a window of usage charges: one line item, or one for each combination under a wildcard (R2.4)."""
     taken = [
         each
-        for each in thing_usage.by_segment.get(window.pricing.segment, ())
+        for each in thing_usage.taken_by(window.pricing)
         if window.origin <= each.slice.period.start < end_of(window.asked)
     ]
     if not thing_usage.thing_part.thing.aggregations:
@@ -59,12 +63,12 @@ def _values(taken: Taken) -> Values:
     return taken.values
 
 
-def _line_item(thing_usage: ThingUsage, window: Window, values: Values, taken: Iterable[Taken]) -> LineItem | None:
+def _line_item(thing_usage: ThingUsage, window: Window, values: Values, taken: Sequence[Taken]) -> LineItem | None:
     thing_part, pricing = thing_usage.thing_part, window.pricing
-    through = _priced(thing_usage, window, taken)
+    through = _priced(thing_usage, window, taken, end_of(window.asked))
     before = None
     if window.origin < window.asked.start:
-        before = _priced(thing_usage, window, [each for each in taken if each.slice.period.start < window.asked.start])
+        before = _priced(thing_usage, window, taken, window.asked.start)
         before = before or (through and _NOTHING)
         through = through or (before and _NOTHING)
     if through is None:
@@ -89,14 +93,32 @@ def _line_item(thing_usage: ThingUsage, window: Window, values: Values, taken: I
     )
 
 
-def _priced(thing_usage: ThingUsage, window: Window, taken: Iterable[Taken]) -> PricedQuantity | None:
-    """Return what the bands make of usage; None where nothing counts and nothing is charged for it."""
-    thing, bands = thing_usage.thing_part.thing, window.pricing.bands
-    is_alone = not is_split(window.pricing)
-    quantity = quantity_of_thing(thing, merged(thing, taken), has_default=is_alone)
-    if quantity is None and not (bands.charge_zero and is_alone):
-        return None
-    return price_quantity(quantity, thing.quantity_per_unit, thing.rounding, bands)
+def _priced(thing_usage: ThingUsage, window: Window, taken: Sequence[Taken], until: datetime) -> PricedQuantity | None:
+    """Return what the bands make of usage until an instant; None where nothing counts and nothing is charged for it."""
+    thing, pricing = thing_usage.thing_part.thing, window.pricing
+    is_alone = not is_split(pricing)
+    quantity = _quantity_until(thing, taken, until, has_default=is_alone)
+    if quantity is None:
+        is_charged = is_zero_charged(thing, window, until) if pricing.accumulate else pricing.bands.charge_zero
+        if not (is_charged and is_alone):
+            return None
+    if pricing.accumulation_mode is AccumulationMode.POSITIONAL:
+        paid = None
+        if window.origin < window.period.start:
+            paid = _quantity_until(thing, taken, window.period.start, has_default=is_alone)
+        return price_new_units(quantity, _units(thing, quantity), _units(thing, paid), pricing.bands)
+    return price_quantity(quantity, thing.quantity_per_unit, thing.rounding, pricing.bands)
+
+
+def _quantity_until(
+    thing: CompiledThing, taken: Sequence[Taken], until: datetime, *, has_default: bool
+) -> Quantity | None:
+    sources = merged(thing, (each for each in taken if each.slice.period.start < until))
+    return quantity_of_thing(thing, sources, has_default=has_default)
+
+
+def _units(thing: CompiledThing, quantity: Quantity | None) -> Decimal:
+    return ZERO if quantity is None else quantity.units(thing.quantity_per_unit, thing.rounding)
 
 
 def _workings(
@@ -114,4 +136,5 @@ def _workings(
         unit=thing.unit,
         cumulative=window.pricing.bands.cumulative,
         average_unit_price=average_unit_price(exact_amount, units),
+        accumulation=accumulation_of(window, through.units) if window.pricing.accumulate else None,
     )

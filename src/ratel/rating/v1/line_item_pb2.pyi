@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from ratel.catalog.v1 import aggregation_pb2 as _aggregation_pb2
+from ratel.catalog.v1 import pricing_pb2 as _pricing_pb2
 from ratel.catalog.v1 import promotion_pb2 as _promotion_pb2
 import builtins as _builtins
 import sys
@@ -289,6 +290,7 @@ class UsageWorkings(_message.Message):
     CUMULATIVE_FIELD_NUMBER: _builtins.int
     AVERAGE_UNIT_PRICE_FIELD_NUMBER: _builtins.int
     UNCAPPED_AMOUNT_FIELD_NUMBER: _builtins.int
+    ACCUMULATION_FIELD_NUMBER: _builtins.int
     quantity_per_unit: _builtins.str
     """How many of the quantity make one unit; a decimal."""
     rounding: _aggregation_pb2.Rounding.ValueType
@@ -317,6 +319,10 @@ class UsageWorkings(_message.Message):
     def before(self) -> Global___PricedQuantity:
         """From the window's start up to the line item's service_start_time. Absent when they are the same instant."""
 
+    @_builtins.property
+    def accumulation(self) -> Global___Accumulation:
+        """Of usage that accumulates: both quantities then count from where it began to. Absent otherwise."""
+
     def __init__(
         self,
         *,
@@ -330,14 +336,57 @@ class UsageWorkings(_message.Message):
         cumulative: _builtins.bool = ...,
         average_unit_price: _builtins.str = ...,
         uncapped_amount: _builtins.str = ...,
+        accumulation: Global___Accumulation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "through", b"through", "window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accumulation", b"accumulation", "before", b"before", "through", b"through", "window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_unit_price", b"average_unit_price", "before", b"before", "cumulative", b"cumulative", "quantity_per_unit", b"quantity_per_unit", "rounding", b"rounding", "through", b"through", "uncapped_amount", b"uncapped_amount", "unit", b"unit", "window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accumulation", b"accumulation", "average_unit_price", b"average_unit_price", "before", b"before", "cumulative", b"cumulative", "quantity_per_unit", b"quantity_per_unit", "rounding", b"rounding", "through", b"through", "uncapped_amount", b"uncapped_amount", "unit", b"unit", "window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UsageWorkings: _TypeAlias = UsageWorkings  # noqa: Y015
+
+@_typing.final
+class Accumulation(_message.Message):
+    """How far usage that accumulates has come at the end of a line item's service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    UNITS_USED_FIELD_NUMBER: _builtins.int
+    UNITS_OWNED_FIELD_NUMBER: _builtins.int
+    UNITS_LEFT_FIELD_NUMBER: _builtins.int
+    mode: _pricing_pb2.AccumulationMode.ValueType
+    """What the units cost; UNSPECIFIED where each is priced at its own band. A RETROACTIVE line item is negative when the
+    band reached makes all units cheaper than those before were.
+    """
+    units_used: _builtins.str
+    """The units used so far, a decimal."""
+    units_owned: _builtins.str
+    """The units that the blocks bought so far hold, a decimal; empty where nothing is sold in blocks."""
+    units_left: _builtins.str
+    """What of it is not used yet, a decimal; empty where nothing is sold in blocks."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Where it began to accumulate."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        mode: _pricing_pb2.AccumulationMode.ValueType = ...,
+        units_used: _builtins.str = ...,
+        units_owned: _builtins.str = ...,
+        units_left: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "start_time", b"start_time", "units_left", b"units_left", "units_owned", b"units_owned", "units_used", b"units_used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Accumulation: _TypeAlias = Accumulation  # noqa: Y015
 
 @_typing.final
 class PricedQuantity(_message.Message):

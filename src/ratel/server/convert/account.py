@@ -1,5 +1,7 @@
 """Accounts, attachments and counter adjustments."""
 
+from datetime import datetime
+
 from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2
 from ratel.core.account import Account, Attachment
 from ratel.core.counter import AccountAdjustment, Adjustment
@@ -45,12 +47,13 @@ def attachment_from_proto(message: attachment_pb2.Attachment) -> Attachment:
         period = period_from_proto(message)
     with mistakes.under("epoch"):
         epoch = optional_date_from_text(message.epoch)
-    trial_end = None
-    if message.HasField("trial_end_time"):
-        with mistakes.under("trial_end_time"):
-            trial_end = instant_from_proto(message.trial_end_time)
+    times: dict[str, datetime | None] = {"trial_end_time": None, "accumulation_start_time": None}
+    for field in times:
+        if message.HasField(field):  # type: ignore[arg-type]
+            with mistakes.under(field):
+                times[field] = instant_from_proto(getattr(message, field))
     mistakes.check()
-    return Attachment(message.id, message.account_id, message.plan_id, period, epoch, trial_end)
+    return Attachment(message.id, message.account_id, message.plan_id, period, epoch, *times.values())
 
 
 def attachment_to_proto(attachment: Attachment) -> attachment_pb2.Attachment:
@@ -63,6 +66,7 @@ def attachment_to_proto(attachment: Attachment) -> attachment_pb2.Attachment:
         end_time=optional_instant_to_proto(attachment.period.end),
         epoch=date_to_text(attachment.epoch),
         trial_end_time=optional_instant_to_proto(attachment.trial_end),
+        accumulation_start_time=optional_instant_to_proto(attachment.accumulation_start),
     )
 
 

@@ -9,6 +9,7 @@ from ratel.core.money import decimal_from_text
 from ratel.core.pricing import (
     OWNER_FIELDS,
     PRICED_FIELDS,
+    AccumulationMode,
     ApplyAs,
     CounterTerms,
     Owner,
@@ -27,6 +28,9 @@ from ratel.server.convert.value import (
     period_from_proto,
 )
 
+ACCUMULATION_MODES = EnumPair(
+    AccumulationMode, pricing_pb2.AccumulationMode.Name, pricing_pb2.AccumulationMode.Value, "ACCUMULATION_MODE_"
+)
 APPLY_AS = EnumPair(ApplyAs, pricing_pb2.ApplyAs.Name, pricing_pb2.ApplyAs.Value, "APPLY_AS_")
 
 
@@ -43,6 +47,9 @@ def pricing_from_proto(message: pricing_pb2.Pricing) -> Pricing:
             parts[part] = read(message)
     with mistakes.under("apply_as"):
         parts["apply_as"] = APPLY_AS.from_proto(message.apply_as, ApplyAs.DEBIT)
+    if message.accumulation_mode:
+        with mistakes.under("accumulation_mode"):
+            parts["accumulation_mode"] = ACCUMULATION_MODES.from_proto(message.accumulation_mode)
     mistakes.check()
     fields = sorted(message.segment)
     return Pricing(
@@ -51,6 +58,7 @@ def pricing_from_proto(message: pricing_pb2.Pricing) -> Pricing:
         segment_fields=tuple(fields),
         pool=message.pool,
         description=message.description,
+        accumulate=message.accumulate,
         **parts,
     )
 
@@ -81,7 +89,10 @@ def pricing_to_proto(pricing: Pricing) -> pricing_pb2.Pricing:
         description=pricing.description,
         apply_as=APPLY_AS.to_proto(pricing.apply_as),
         counter_terms=_counter_terms_to_proto(pricing.counter_terms) if is_counter else None,
+        accumulate=pricing.accumulate,
     )
+    if pricing.accumulation_mode is not None:
+        message.accumulation_mode = ACCUMULATION_MODES.to_proto(pricing.accumulation_mode)
     for field, value in named.items():
         setattr(message, field, value)
     return message

@@ -7,6 +7,7 @@ from typing import Any
 from ratel.core.band import Bands, BandUsage, pricing_type
 from ratel.core.bill import (
     AccountRating,
+    Accumulation,
     CounterWorkings,
     LineItem,
     LineItemKind,
@@ -34,6 +35,7 @@ from ratel.core.rating.quote import average_unit_price, quote
 from ratel.rating.v1 import account_rating_pb2, line_item_pb2, rating_service_pb2
 from ratel.server.convert.band import PRICING_TYPES, bands_from_proto
 from ratel.server.convert.meter import ROUNDINGS
+from ratel.server.convert.pricing import ACCUMULATION_MODES
 from ratel.server.convert.promotion import promotion_workings_to_proto
 from ratel.server.convert.value import (
     EnumPair,
@@ -151,7 +153,20 @@ def _usage_to_proto(workings: UsageWorkings, currency: str) -> line_item_pb2.Usa
         cumulative=workings.cumulative,
         average_unit_price=_optional_text(workings.average_unit_price),
         uncapped_amount="" if uncapped is None else amount_text(uncapped, currency),
+        accumulation=None if workings.accumulation is None else _accumulation_to_proto(workings.accumulation),
     )
+
+
+def _accumulation_to_proto(accumulation: Accumulation) -> line_item_pb2.Accumulation:
+    message = line_item_pb2.Accumulation(
+        start_time=instant_to_proto(accumulation.start),
+        units_used=text_from_decimal(accumulation.units_used),
+        units_owned=_optional_text(accumulation.units_owned),
+        units_left=_optional_text(accumulation.units_left),
+    )
+    if accumulation.mode is not None:
+        message.mode = ACCUMULATION_MODES.to_proto(accumulation.mode)
+    return message
 
 
 def priced_quantity_to_proto(priced: PricedQuantity) -> line_item_pb2.PricedQuantity:
