@@ -1,4 +1,4 @@
-"""Promotions and grants over the wire: what is refused, what may change, and what an account pays (R9)."""
+"""Promotions and grants over the wire: what is refused, and what may change (R9)."""
 
 from typing import Any
 
@@ -9,11 +9,9 @@ from ratel.account.v1 import account_service_pb2 as pb
 from ratel.account.v1.grant_pb2 import Grant
 from ratel.catalog.v1.pricing_pb2 import ApplyAs
 from ratel.catalog.v1.promotion_pb2 import GraduatedDiscount, Promotion, SpendBand
-from ratel.rating.v1.line_item_pb2 import LineItem, LineItemKind, PromotionWorkings
-from ratel.rating.v1.rating_service_pb2 import RateAccountRequest
 from tests.conftest import Served
 from tests.server import example
-from tests.server.example import Failure, call, create, create_anew, event, failure, submit, time, update
+from tests.server.example import Failure, call, create, create_anew, failure, time, update
 
 
 @pytest.fixture(autouse=True)
@@ -170,64 +168,7 @@ async def test_a_grant_names_what_exists_and_an_account_of_the_plan(server: Serv
         await grant(server, id=promotion_id, promotion_id=promotion_id)
 
 
-# --- What it comes to -------------------------------------------------------------------------------------------------
-
-
-async def subscribe(server: Served, account_id: str, **changed: Any) -> None:
-    """Attach an account of the test's own, whose usage no other test has sent."""
-    await server.accounts.CreateAccount(pb.CreateAccountRequest(account=example.account(id=account_id)))
-    attached = example.attachment(id=account_id, account_id=account_id, **changed)
-    await server.accounts.CreateAttachment(pb.CreateAttachmentRequest(attachment=attached))
-
-
-async def rate(server: Served, account_id: str, start: str) -> list[LineItem]:
-    """Rate a month."""
-    end = time("2024-07-01") if start == "2024-06-01" else time("2024-08-01")
-    request = RateAccountRequest(account_id=account_id, start_time=time(start), end_time=end)
-    return list((await server.rating.RateAccount(request)).account_rating.line_items)
-
-
-async def test_line_items_of_promotions_show_what_they_acted_on_and_how(server: Served) -> None:
-    """R12.6: and what June was given counts in July."""
-    await create(server, "Pricing", example.pricing(bands=[example.band("0", "100")]))
-    await subscribe(server, "apex", trial_end_time=time("2024-06-16"))
-    await promote(server, graduated=graduated(("0", "10"), ("100", "20")), max_total="25")
-    await grant(server, account_id="apex")
-    for day in ("06-10", "06-20", "07-10"):
-        await submit(server, event(account_id="apex", event_time=time(f"2024-{day}")))
-    usage, trial, june = await rate(server, "apex", "2024-06-01")
-    assert (usage.amount, trial.amount, june.amount) == ("300.00", "-150.00", "-20.00")
-    assert (trial.description, trial.promotion_id, trial.grant_id) == ("Trial", "", "")
-    assert trial.promotion == PromotionWorkings(spend="150.00", earlier_spend="0.00", earlier_amount="0.00")
-    assert (trial.service_start_time, trial.service_end_time) == (time("2024-06-01"), time("2024-06-16"))
-    usage, july = await rate(server, "apex", "2024-07-01")
-    assert (july.kind, july.amount, july.exact_amount) == (LineItemKind.LINE_ITEM_KIND_PROMOTION, "-5.00", "-20")
-    assert (july.description, july.promotion_id, july.grant_id) == ("A tenth", "tenth", "acme-tenth")
-    assert (july.plan_id, july.attachment_id, july.pricing_id) == ("gold", "apex", "")
-    assert july.promotion == PromotionWorkings(
-        spend="150.00",
-        earlier_spend="0.00",
-        earlier_amount="0.00",
-        graduated=graduated(("0.00", "10"), ("100.00", "20")),
-        left="5.00",
-    )
-    # Of one combination of a pricing.
-    by_region = example.aggregation(id="gb_by", segment_fields=["region"])
-    await create(server, "Aggregation", by_region)
-    await create(server, "Pricing", example.pricing(id="by", aggregation_id="gb_by", segment={"region": "*"}))
-    await subscribe(server, "borg")
-    await promote(server, id="half", pricing_id="by", segment={"region": "eu"}, percentage="50")
-    await grant(server, id="half", account_id="borg", promotion_id="half")
-    for region in ("eu", "us"):
-        await submit(server, event(account_id="borg", values={"gb": "10", "region": region}))
-    *_, item = await rate(server, "borg", "2024-07-01")
-    assert (item.amount, item.pricing_id, item.aggregation_id, dict(item.segment)) == (
-        "-2.50",
-        "by",
-        "gb_by",
-        {"region": "eu"},
-    )
-    assert item.promotion.percentage == "50"
+# --- Trials (R9.3) ---------------------------------------------------------------------------------------------------
 
 
 async def test_a_trial_ends_after_its_attachment_starts(server: Served) -> None:

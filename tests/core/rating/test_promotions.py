@@ -88,6 +88,7 @@ IN_ADVANCE = """
         ("0:10% 100:50%", "-3.00 -22.00 -3.00 -0.70"),  # 130 are worth 25 in June
         ("20% per_period=10", "-6.00 -4.00 -6.00 -1.40"),
         ("20% total=27", "-6.00 -20.00 -1.00"),
+        ("20% per_period=10 total=15", "-6.00 -4.00 -5.00"),
         ("20% count=1", "-6.00 -20.00"),
     ],
 )
@@ -106,6 +107,94 @@ def test_what_acts_in_advance_and_in_arrears_are_items_of_their_own() -> None:
     june, july = ours[0].service, ours[2].service
     assert [item.service for item in ours] == [june, june, july, july]
     assert june.end == july.start
+
+
+def test_a_trial_of_an_attachment_that_begins_inside_a_period_is_one_item_of_all_that_is_due_at_its_end() -> None:
+    text = IN_ADVANCE.format(worth="20%").replace("attach 2024-06-01 ", "attach 2024-06-02 trial=2024-07-16 ")
+    found = [each.item for each in due_of(read_story(text), "2024-08-01").items if each.item.source_id]
+    shown = [(item.source_id, amount_text(item.amount, "USD"), item.in_advance, item.description) for item in found]
+    assert shown == [
+        ("/trial", "-129.00", False, "Trial"),  # 29 of the standing charge, 100 of calls
+        ("/trial/advance", "-14.52", True, "Trial"),  # 15 of 31 days
+        ("grant-0/advance", "-3.10", True, "It"),  # what is left of July's standing charge
+        ("/trial", "-7.00", False, "Trial"),
+    ]
+
+
+def test_nothing_is_given_back_where_a_spend_turns_out_negative() -> None:
+    """R9.1, R1.5: of June's 30 in advance 6 were taken off; that June's calls came to -10 changes nothing of that."""
+    text = IN_ADVANCE.format(worth="20% total=10").replace("price calls 0:1", "price calls 0:-0.1")
+    assert promoted(text, "2024-08-01") == [("2024-06-01", "-6.00"), ("2024-07-01", "-4.00")]
+
+
+def test_a_promotion_of_a_pricing_names_what_it_acted_on() -> None:
+    """R9.2: in a pricing that each of two plans inherits, for one combination of it."""
+    text = """
+        aggregation calls SUM calls by=region
+        price calls 0:1 on=template id=calls segment=*
+        promotion half 50% price=calls segment=eu
+        promotion third 30% price=calls
+        grant half 2024-06-01
+        grant third 2024-06-01
+        use 2024-06-03 calls=8 region=eu
+        use 2024-06-03 calls=6 region=us
+        rate 2024-06-01 2024-07-01
+    """
+    found = [item for item, _ in promotions_of(read_story(text))]
+    assert [(item.description, amount_text(item.amount, "USD")) for item in found] == [
+        ("Half", "-4.00"),
+        ("Third", "-3.00"),
+    ]
+    assert [item.segment for item in found] == [(("region", "eu"),), ()]
+    for item in found:
+        assert (item.pricing_id, item.priced and item.priced.id, item.origin.plan_id) == ("calls", "calls", "plan")
+    plan = read_story(text.replace("price=calls segment=eu", "").replace("price=calls", ""))
+    assert {(item.pricing_id, item.priced) for item, _ in promotions_of(plan)} == {("", None)}
+
+
+SERVICE = """
+    template standing_charge=90 standing_charge_interval=3
+    promotion half 50%
+    grant half {grant}
+    attach {attach}
+    rate {rate}
+"""
+
+
+@pytest.mark.parametrize(
+    ("grant", "attach", "rate", "expected"),
+    [
+        ("2024-05-01", "2024-06-01", "2024-06-01 2024-09-01", "2024-06-01 2024-09-01"),  # longer than the bill period
+        ("2024-06-16", "2024-06-01", "2024-06-01 2024-09-01", "2024-06-16 2024-09-01"),
+        ("2024-06-16 2024-08-01", "2024-06-01", "2024-06-01 2024-09-01", "2024-06-16 2024-08-01"),
+        ("2024-05-01", "2024-06-11", "2024-06-01 2024-07-01", "2024-06-11 2024-07-01"),
+        ("2024-05-01", "2024-06-01", "2024-06-05 2024-06-20", "2024-06-05 2024-06-20"),
+        ("2024-05-01", "2024-06-01 2024-06-10", "2024-06-05 2024-06-20", "2024-06-05 2024-06-10"),
+    ],
+)
+def test_the_service_is_what_is_asked_for_inside_the_grant(grant: str, attach: str, rate: str, expected: str) -> None:
+    story = read_story(SERVICE.format(grant=grant, attach=attach, rate=rate))
+    ((item, _),) = promotions_of(story)
+    assert item.service.end is not None
+    assert f"{item.service.start.date()} {item.service.end.date()}" == expected
+
+
+def test_a_level_that_is_paid_whole_outlasts_what_is_asked_for() -> None:
+    """R8.2: it belongs to its first instant, and is promoted there, or not at all (R7.3)."""
+    text = """
+        counter seats
+        price seats 0:10 whole_total
+        level seats 2024-06-01 10
+        promotion half 50%
+        grant half {grant}
+        attach 2024-06-01
+        rate 2024-06-01 2024-06-11
+    """
+    ((item, _),) = promotions_of(read_story(text.format(grant="2024-05-01 2024-06-05")))
+    assert amount_text(item.amount, "USD") == "-50.00"
+    assert promotions_of(read_story(text.format(grant="2024-06-02"))) == []
+    ((item, _),) = promotions_of(read_story(text.format(grant="2024-05-01")))
+    assert (item.service.start.day, item.service.end and item.service.end.month) == (1, 7)
 
 
 def test_a_standing_charge_for_several_periods_is_of_the_first() -> None:

@@ -180,7 +180,8 @@ def _line_item(
 
 def _service(group: _Group) -> Period:
     """Return what is asked for of the bill period and of longer service, as far as the stretch goes."""
-    found = [charge.item.service for charge, _ in group.shares]
-    whole = group.bill_period.intersect(group.service.asked) or found[0]
-    end = max(end_of(whole), *map(end_of, found))
-    return Period(whole.start, end).intersect(group.stretch) or found[0]
+    asked, stretch = group.service.asked, group.stretch
+    start = max(group.bill_period.start, asked.start, stretch.start)
+    whole = min(end_of(group.bill_period), end_of(asked))
+    end = max(whole, *(end_of(charge.item.service) for charge, _ in group.shares))
+    return Period(start, end if stretch.end is None else min(end, stretch.end))
