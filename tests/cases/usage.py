@@ -238,6 +238,72 @@ CASES: Final = {
         rate 2024-06-01 2024-07-01
         -> USAGE 105.00 500x.15 + 300x.10
     """,
+    "R2.7: a level lasts until it changes, also from before the window": """
+        aggregation disk WEIGHTED_SUM size
+        price disk 0:1
+        use 2024-05-01 size=10
+        use 2024-06-16 size=10
+        rate 2024-06-01 2024-07-01
+        -> USAGE 15.00 10x15/30 + 20x15/30
+    """,
+    "R2.7: a level that is back at 0 is a quantity of 0": """
+        aggregation disk WEIGHTED_SUM size
+        price disk 0:1
+        use 2024-05-01 size=10
+        use 2024-05-20 size=-10
+        rate 2024-06-01 2024-07-01
+        -> USAGE 0.00
+    """,
+    "R2.7: nothing ever happened": """
+        aggregation disk WEIGHTED_SUM size
+        price disk 0:1
+        rate 2024-06-01 2024-07-01
+    """,
+    "R2.7, R12.1: a part of a window is what it adds to the mean of the whole": """
+        aggregation disk WEIGHTED_SUM size
+        price disk 0:1
+        use 2024-05-01 size=10
+        use 2024-06-16 size=10
+        rate 2024-06-16 2024-07-01
+        -> USAGE 10.00 15 - 10x15/30
+    """,
+    "R2.7, R4.3: a new price goes on with the level, over a window of its own": """
+        aggregation disk WEIGHTED_SUM size
+        price disk 0:1 to=2024-06-16
+        price disk 0:2 from=2024-06-16
+        use 2024-06-06 size=30
+        rate 2024-06-01 2024-07-01
+        -> USAGE 20.00 30x10/15
+        -> USAGE 60.00 30 at 2
+    """,
+    "R2.7, R2.4: each combination has a level of its own, which goes on under another price": """
+        aggregation disk WEIGHTED_SUM size by=region
+        price disk 0:1 segment=*
+        price disk 0:2 segment=eu from=2024-06-16
+        use 2024-05-01 size=10 region=eu
+        use 2024-05-01 size=20 region=us
+        rate 2024-06-01 2024-07-01
+        -> USAGE 5.00 10x15/30
+        -> USAGE 20.00
+        -> USAGE 20.00 10 at 2
+    """,
+    "R2.7, R2.5: a compound takes the mean level as it is": """
+        aggregation disk WEIGHTED_SUM size
+        aggregation calls SUM calls
+        compound both = calls - disk
+        price both 0:1
+        use 2024-06-16 size=10 calls=12
+        rate 2024-06-01 2024-07-01
+        -> USAGE 7.00 12 - 5
+    """,
+    "R2.7, R3.5: a level that no pricing takes": """
+        aggregation disk WEIGHTED_SUM size
+        price disk 0:1 from=2024-06-16
+        use 2024-05-01 size=10
+        rate 2024-06-01 2024-07-01
+        -> USAGE 10.00
+        unpriced disk 10
+    """,
     "case 81 (R1.6): decided on the exact ratio": """
         aggregation a SUM a per=500 round=UP
         aggregation b SUM b per=3 round=UP

@@ -8,10 +8,10 @@ from ratel.core.bill import AccountRating, CounterWorkings, LineItem, PromotionW
 from ratel.core.compiled import compile_plan
 from ratel.core.event import Events, Partial
 from ratel.core.instant import microseconds_from_instant
+from ratel.core.integral import Partials
 from ratel.core.layout import Layout
 from ratel.core.money import ZERO
 from ratel.core.period import Period
-from ratel.core.rating.draft import Partials
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import RatingContext, survey
 from ratel.core.rollup import Rollup, fold_segments

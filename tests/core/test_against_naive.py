@@ -36,7 +36,7 @@ KINDS = {
     "COUNTER_ADJUSTMENT_DEBIT",
     "COUNTER_ADJUSTMENT_CREDIT",
 }
-METHODS = {"SUM", "MIN", "MAX", "LATEST", "MEAN", "UNIQUE", "COUNT"}
+METHODS = {"SUM", "MIN", "MAX", "LATEST", "MEAN", "UNIQUE", "COUNT", "WEIGHTED_SUM"}
 PRICINGS: dict[str, Callable[[Pricing], bool]] = {
     "pooled": lambda each: each.pool,
     "zero is charged": lambda each: each.charge_zero,

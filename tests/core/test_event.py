@@ -187,15 +187,16 @@ def random_events(chance: random.Random, count: int) -> Events:
 
 
 ROLLUPS = tuple(
-    Rollup(number, LAYOUT, RollupDefinition("m", field, keeps_values, dimensions))
-    for number, (field, keeps_values, dimensions) in enumerate(
+    Rollup(number, LAYOUT, RollupDefinition("m", field, keeps_values, dimensions, keeps_moment))
+    for number, (field, keeps_values, dimensions, keeps_moment) in enumerate(
         [
-            ("", False, ()),
-            ("size", False, ()),
-            ("cost", False, ("region",)),
-            ("square", False, ()),
-            ("user", True, ("region", "user")),
-            ("user", False, ()),
+            ("", False, (), False),
+            ("size", False, (), False),
+            ("cost", False, ("region",), True),
+            ("square", False, (), False),
+            ("user", True, ("region", "user"), False),
+            ("user", False, (), False),
+            ("size", False, (), True),
         ],
         start=1,
     )

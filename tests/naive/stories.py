@@ -135,7 +135,8 @@ class Maker:
 
     def aggregation(self, name: str, meters: Sequence[Meter]) -> Aggregation:
         meter = self.chance.choice(meters)
-        method = self.chance.choice(("SUM", "SUM", "SUM", "MIN", "MAX", "LATEST", "MEAN", "UNIQUE", "COUNT", "COUNT"))
+        methods = (*("SUM",) * 3, "MIN", "MAX", "LATEST", "MEAN", "UNIQUE", "COUNT", "COUNT", "WEIGHTED_SUM")
+        method = self.chance.choice(methods)
         numbers = [field.name for field in meter.fields if field.kind != "STRING"]
         fields = {"UNIQUE": list(STRINGS), "COUNT": ["", *STRINGS, *numbers]}.get(method, numbers)
         kept = frozenset(self.chance.sample(VALUES, self.chance.randint(1, 3)))

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from tests.naive.account import Event, Unpriced
 from tests.naive.bands import price
-from tests.naive.catalog import Catalog, Thing
+from tests.naive.catalog import Aggregation, Catalog, Thing
 from tests.naive.exact import ZERO, Quantity
 from tests.naive.formula import TOKEN
 from tests.naive.plan import Segment, Window, all_in_force, belongs_to, owners, pieces, pricings_of
@@ -119,26 +119,45 @@ def unpriced(usage: Usage, attachment: str, start: datetime, end: datetime) -> l
     for thing in sorted(things):
         for values, events in used(usage, thing, start, end):
             for gap in gaps(usage, thing, values, (start, end)):
-                result = quantity_of(usage, thing, between(events, *gap), gap)
+                result = quantity_of(usage, thing, lasting(usage, thing, events, gap), gap)
                 if result is not None:
                     found.append(Unpriced(attachment, thing, values, *gap, result.shown))
     return found
 
 
 def used(usage: Usage, thing: Thing, start: datetime, end: datetime) -> list[tuple[Segment, list[Event]]]:
-    """The events that count for a thing, by the combination of their segment fields."""
-    catalog, events = usage.catalog, between(usage.events, start, end)
+    """The events that count for a thing, by the combination of their segment fields; of levels also earlier ones."""
+    catalog, events = usage.catalog, lasting(usage, thing, usage.events, (start, end))
     if thing.kind == "COUNTER":
         return []
     if thing.kind == "COMPOUND":
-        names = TOKEN.findall(catalog.compound(thing.id).formula)
-        operands = [each for each in catalog.aggregations if each.id in names]
+        operands = operands_of(usage, thing)
         return [((), [event for event in events if any(counting(each, [event]) for each in operands)])]
     aggregation = catalog.aggregation(thing.id)
     found: dict[Segment, list[Event]] = {}
     for event in counting(aggregation, events):
         found.setdefault(combination(aggregation, event), []).append(event)
     return sorted(found.items())
+
+
+def lasting(usage: Usage, thing: Thing, events: Sequence[Event], stretch: tuple[datetime, datetime]) -> Sequence[Event]:
+    """The events of a stretch, and before it those that changed a level which goes on in it (R2.7)."""
+    if thing.kind == "COUNTER":
+        return []
+    levels = [each for each in operands_of(usage, thing) if each.method == "WEIGHTED_SUM"]
+    start, end = stretch
+    return [
+        event
+        for event in events
+        if event.time < end and (start <= event.time or any(counting(each, [event]) for each in levels))
+    ]
+
+
+def operands_of(usage: Usage, thing: Thing) -> Sequence[Aggregation]:
+    if thing.kind == "AGGREGATION":
+        return [usage.catalog.aggregation(thing.id)]
+    names = TOKEN.findall(usage.catalog.compound(thing.id).formula)
+    return [each for each in usage.catalog.aggregations if each.id in names]
 
 
 def gaps(
@@ -163,4 +182,7 @@ def quantity_of(
     span = Span(*stretch, stretch[1])
     if thing.kind == "COMPOUND":
         return compound_quantity(usage.catalog, usage.catalog.compound(thing.id), events, span)
-    return measured(usage.catalog.aggregation(thing.id), events, span)
+    aggregation = usage.catalog.aggregation(thing.id)
+    result = measured(aggregation, events, span)
+    is_over = aggregation.method == "WEIGHTED_SUM" and result is not None and not result.numerator
+    return None if is_over else result

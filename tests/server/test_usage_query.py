@@ -1,5 +1,6 @@
 """UsageService on a real port: lists of stored events, and quantities."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -129,3 +130,29 @@ async def test_what_a_query_refuses(server: Served, changed: dict[str, Any], cod
     }
     failed = await failure(server.usage.QueryUsage(usage_service_pb2.QueryUsageRequest(**asked | changed)))
     assert (failed.code, failed.reason) == (code, reason)
+
+
+async def test_a_level_goes_on_from_stretch_to_stretch(server: Served) -> None:
+    """R2.7: and the level with which the time begins is that of all changes before."""
+    await server.accounts.CreateAccount(accounts.CreateAccountRequest(account=account(id="leveller")))
+    changed = [("2023-11-11T11:11", "6"), ("2024-07-01T12:00", "2"), ("2024-07-03", "-8"), ("2024-07-05", "1")]
+    sent = [event(account_id="leveller", event_time=time(when), values={"gb": gb}) for when, gb in changed]
+    await submit(server, *sent)
+    level = aggregation(id="level", method=aggregation_pb2.AGGREGATION_METHOD_WEIGHTED_SUM)
+    await server.catalog.CreateAggregation(catalog_service_pb2.CreateAggregationRequest(aggregation=level))
+    asked = usage_service_pb2.QueryUsageRequest(
+        account_id="leveller",
+        aggregation_ids=["level"],
+        start_time=time("2024-07-01"),
+        end_time=time("2024-07-05"),
+        grain=usage_service_pb2.USAGE_GRAIN_DAY,
+    )
+    is_complete = False
+    async with asyncio.timeout(30):
+        while not is_complete:  # from events, then from buckets
+            days = await server.usage.QueryUsage(asked)
+            assert [each.quantity for each in days.quantities] == ["7", "8", "0", "0"]
+            is_complete = not days.aggregation_ids_from_events
+    asked.ClearField("grain")
+    (whole,) = (await server.usage.QueryUsage(asked)).quantities
+    assert whole.quantity == "3.75"

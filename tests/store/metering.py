@@ -147,8 +147,8 @@ async def create_rollup(connection: Connection, definition: RollupDefinition) ->
     return (await read_definitions(connection)).rollup(definition)
 
 
-def definition(field: str, *dimensions: str, meter: str = "m", values: bool = False) -> RollupDefinition:
-    return RollupDefinition(meter, field, values, dimensions)
+def definition(field: str, *dimensions: str, values: bool = False, moment: bool = False) -> RollupDefinition:
+    return RollupDefinition("m", field, values, dimensions, moment)
 
 
 # --- The reference ----------------------------------------------------------------------------------------------------
@@ -169,7 +169,10 @@ def partials_of(usages: Iterable[Usage], definition: RollupDefinition) -> dict[t
         elif definition.field in ("region", "user"):
             _add_text(partial, usage.values.get(definition.field, ""), definition.keeps_values)
         else:
-            _add_number(partial, usage, _number(usage, definition.field))
+            number = _number(usage, definition.field)
+            _add_number(partial, usage, number)
+            if definition.keeps_moment:
+                partial.value_moment += (number or 0) * microseconds_from_instant(usage.time)
     return partials
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from ratel.core.event import Partial
+from ratel.core.integral import BEGINNING
 from ratel.core.meter import RollupDefinition
 from ratel.core.rollup import Rollup
 from ratel.core.tail import Tail
@@ -31,6 +32,8 @@ DEFINITIONS = (
     definition("", "region", "user"),
     definition("size"),
     definition("size", "region"),
+    definition("size", "region", moment=True),
+    definition("cost", moment=True),
     definition("price", "region", "user"),
     definition("cost", "region"),
     definition("cost"),
@@ -47,6 +50,8 @@ def plain(partials: Mapping[tuple[str, ...], Partial]) -> dict[tuple[str, ...], 
 
 def random_window(chance: random.Random) -> tuple[datetime, datetime]:
     start, end = sorted((random_time(chance), random_time(chance)))
+    if chance.random() < 0.2:
+        start = BEGINNING  # what a level needs
     return (start, end) if start < end else (start, end + timedelta(microseconds=1))
 
 

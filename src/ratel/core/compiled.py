@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from ratel.core.meter import Aggregation, CompoundAggregation
+from ratel.core.meter import Aggregation, CompoundAggregation, Method
 from ratel.core.money import ONE, Rounding
 from ratel.core.period import Grid, Period
 from ratel.core.plan import EffectiveTerms, Plan, PlanTemplate, Settings, bill_grid, effective_terms
@@ -79,6 +79,11 @@ class CompiledThing:
     stretches: tuple[tuple[Period, Pricing], ...] = ()
     boundaries: tuple[datetime, ...] = ()
     in_force: tuple[InForce, ...] = (InForce(()),)
+
+    @property
+    def is_level(self) -> bool:
+        """Whether its events change a level, which lasts (R2.7)."""
+        return self.compound is None and any(each.method is Method.WEIGHTED_SUM for each in self.aggregations)
 
     def cut(self, start: datetime, end: datetime) -> Iterator[tuple[Period, InForce]]:
         """Yield ``[start, end)`` in pieces in which the same pricings are in force; nothing if it is empty."""

@@ -139,6 +139,7 @@ class Partial:
         value_count: events that carry a value of the field; equals ``event_count`` where there is no field.
         latest_time, latest_id, latest_value: of the greatest (event_time, event id) that carries a value.
         values: 16 bytes for each distinct value, where they are kept.
+        value_moment: the sum of value times microseconds since 1970, where it is kept.
     """
 
     event_count: int = 0
@@ -150,6 +151,7 @@ class Partial:
     latest_id: str = ""
     latest_value: Decimal | None = None
     values: frozenset[bytes] = frozenset()
+    value_moment: Decimal = ZERO
 
     def merge(self, other: "Partial") -> None:
         """Add what is kept of other events; exact in any context, and the other stays as it is."""
@@ -158,6 +160,8 @@ class Partial:
         self.value_sum = EXACT.add(self.value_sum, other.value_sum)
         if other.values:
             self.values |= other.values
+        if other.value_moment:
+            self.value_moment = EXACT.add(self.value_moment, other.value_moment)
         if other.value_min is not None and (self.value_min is None or other.value_min < self.value_min):
             self.value_min = other.value_min
         if other.value_max is not None and (self.value_max is None or other.value_max > self.value_max):

@@ -136,6 +136,7 @@ class Method(StrEnum):
     MEAN = "MEAN"
     UNIQUE = "UNIQUE"
     COUNT = "COUNT"
+    WEIGHTED_SUM = "WEIGHTED_SUM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +155,14 @@ class RollupDefinition:
         field: whose values are summed up; empty: only the events are counted.
         keeps_values: whether distinct values are kept (UNIQUE).
         dimensions: string fields by whose values everything is kept apart, sorted by name.
+        keeps_moment: whether it is kept when the values were, as the sum of value times instant (WEIGHTED_SUM).
     """
 
     meter_id: str
     field: str
     keeps_values: bool
     dimensions: tuple[str, ...]
+    keeps_moment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,11 @@ class Aggregation:
         """What must be kept of the events for this aggregation."""
         filtered = {self.filter.field} if self.filter else set()
         return RollupDefinition(
-            self.meter_id, self.field, self.method is Method.UNIQUE, tuple(sorted(filtered | set(self.segment_fields)))
+            self.meter_id,
+            self.field,
+            self.method is Method.UNIQUE,
+            tuple(sorted(filtered | set(self.segment_fields))),
+            self.method is Method.WEIGHTED_SUM,
         )
 
 

@@ -120,6 +120,17 @@ class Period:
         if self.end is not None and self.end <= self.start:
             raise PeriodInvalid("must be after the start", "end_time")
 
+    @property
+    def microseconds(self) -> int:
+        """How long it is.
+
+        Raises:
+            ValueError: it has no end.
+        """
+        if self.end is None:
+            raise ValueError("the period has no end")
+        return (self.end - self.start) // timedelta.resolution
+
     def contains(self, instant: datetime) -> bool:
         """Tell whether the instant lies inside; the start does, the end does not."""
         return self.start <= instant and (self.end is None or instant < self.end)

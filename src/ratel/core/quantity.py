@@ -8,6 +8,7 @@ from typing import TypeAlias
 from ratel.core.event import Partial
 from ratel.core.meter import Aggregation, CompoundAggregation, Method
 from ratel.core.money import ONE, ZERO, Rounding, divide, round_units
+from ratel.core.period import Period
 
 Values: TypeAlias = tuple[str, ...]
 """A value for each of some string fields; ``""`` for a missing one."""
@@ -30,20 +31,27 @@ class Quantity:
         return round_units(self.numerator, self.denominator * quantity_per_unit, rounding)
 
 
-def quantity_of(method: Method, partial: Partial) -> Quantity | None:
+def quantity_of(method: Method, partial: Partial, window: Period) -> Quantity | None:
     """Return the quantity of the events that a partial stands for; None when nothing counts (R2.3).
 
     Runs inside `money.EXACT`.
+
+    Args:
+        method: how values become a quantity.
+        partial: of a level its integral, see `integral.with_integrals`.
+        window: whose quantity it is, or what it has come to so far (R2.7).
     """
     value = _value(method, partial) if partial.value_count else None
     if value is None:
         return None
+    if method is Method.WEIGHTED_SUM:
+        return Quantity(value, Decimal(window.microseconds))
     return Quantity(value, Decimal(partial.value_count)) if method is Method.MEAN else Quantity(value)
 
 
 def _value(method: Method, partial: Partial) -> Decimal | None:
     match method:
-        case Method.SUM | Method.MEAN:
+        case Method.SUM | Method.MEAN | Method.WEIGHTED_SUM:
             return partial.value_sum
         case Method.MIN:
             return partial.value_min

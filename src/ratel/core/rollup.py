@@ -149,7 +149,10 @@ def _partials(rollup: Rollup, events: Events, groups: Mapping[_Key, list[int]]) 
     else:
         numbers = rollup.layout.numbers(events, name)
         for key, places in groups.items():
-            yield key, _number_partial(events, numbers, places)
+            partial = _number_partial(events, numbers, places)
+            if rollup.definition.keeps_moment:
+                partial.value_moment = _moment(events, numbers, places)
+            yield key, partial
 
 
 def _text_partial(texts: list[str | None], *, keeps_values: bool) -> Partial:
@@ -181,6 +184,11 @@ def _one_number(events: Events, number: Decimal | None, place: int) -> Partial:
         return Partial(1)
     time = instant_from_microseconds(events.times[place])
     return Partial(1, 1, number, number, number, time, events.id_at(place), number)
+
+
+def _moment(events: Events, numbers: Sequence[Decimal | None], places: list[int]) -> Decimal:
+    found = ((numbers[place], events.times[place]) for place in places)
+    return sum((number * time for number, time in found if number is not None), ZERO)
 
 
 def _latest(events: Events, places: list[int]) -> int:

@@ -64,14 +64,16 @@ def _hours(start: datetime, end: datetime) -> Iterator[Period]:
 
 
 @exact
-def quantities_of(aggregation: Aggregation, partials: Mapping[Values, Partial]) -> dict[Values, Decimal]:
+def quantities_of(
+    aggregation: Aggregation, partials: Mapping[Values, Partial], stretch: Period
+) -> dict[Values, Decimal]:
     """Return an aggregation's quantity for each combination of its segment fields' values; only where anything counts.
 
     The aggregation's default is left out: it stands for no usage.
     """
     quantities = {}
     for values, partial in by_segment(aggregation, partials).items():
-        quantity = quantity_of(aggregation.method, partial)
+        quantity = quantity_of(aggregation.method, partial, stretch)
         if quantity is not None:
             quantities[values] = quantity.value
     return quantities

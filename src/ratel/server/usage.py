@@ -7,8 +7,10 @@ from typing import TypeAlias
 
 from ratel.core.errors import Invalid, ResourceNotFound
 from ratel.core.instant import instant_from_microseconds
+from ratel.core.integral import changes_read, with_integrals
 from ratel.core.limits import USAGE_STRETCHES_MAX
 from ratel.core.usage_query import UsageGrain, quantities_of, split
+from ratel.core.window import Read, end_of
 from ratel.server.convert.usage import (
     GRAINS,
     events_to_proto,
@@ -113,16 +115,21 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
             definitions = await read_definitions(connection, self._metering.intake.definitions)
             stretches = split(asked, grain, zone, count_max)
             rollups = {aggregation.id: definitions.rollup(aggregation.rollup) for aggregation in aggregations}
-            wanted = [(aggregation, stretch) for aggregation in aggregations for stretch in stretches]
+            wanted = [Read(aggregation.rollup, stretch) for aggregation in aggregations for stretch in stretches]
+            reads = changes_read(wanted)
             slices = [
-                Slice(account_no, rollups[aggregation.id], stretch.start, stretch.end or stretch.start)
-                for aggregation, stretch in wanted
+                Slice(account_no, definitions.rollup(read.rollup), read.period.start, end_of(read.period))
+                for read in reads
             ]
             reading = await read_partials(connection, self._metering.tail, slices)
+        partials = with_integrals(wanted, dict(zip(reads, reading.partials, strict=True)))
+        asked_of = ((aggregation, stretch) for aggregation in aggregations for stretch in stretches)
         quantities = (
             quantity_to_proto(aggregation, stretch, values, quantity)
-            for (aggregation, stretch), partials in zip(wanted, reading.partials, strict=True)
-            for values, quantity in quantities_of(aggregation, partials).items()
+            for aggregation, stretch in asked_of
+            for values, quantity in quantities_of(
+                aggregation, partials[Read(aggregation.rollup, stretch)], stretch
+            ).items()
         )
         unready = (each for each, rollup in rollups.items() if rollup.rollup_no in reading.backfilling)
         return pb.QueryUsageResponse(quantities=quantities, aggregation_ids_from_events=sorted(unready))

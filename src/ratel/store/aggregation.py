@@ -16,10 +16,11 @@ INSERT = """
         id, name, default_quantity, quantity_per_unit, rounding, unit, meter_id, method, field,
         filter_field, filter_values, segment_fields, create_time, update_time, rollup_no
     ) VALUES (
-        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $15, $15,
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $16, $16,
         (
             SELECT rollup_no FROM rollups JOIN meters USING (meter_no)
             WHERE meters.id = $7 AND field = $9 AND keeps_values = $13 AND dimensions = $14
+                AND keeps_moment = $15
         )
     )
     ON CONFLICT (id) DO NOTHING RETURNING true
@@ -70,6 +71,7 @@ def _to_row(aggregation: Aggregation) -> tuple[object, ...]:
         list(aggregation.segment_fields),
         aggregation.rollup.keeps_values,
         list(aggregation.rollup.dimensions),
+        aggregation.rollup.keeps_moment,
     )
 
 

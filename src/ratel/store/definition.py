@@ -6,7 +6,7 @@ from ratel.core.rollup import Definitions, Rollup
 from ratel.store.pool import Connection
 
 SELECT_REVISION = "SELECT revision FROM catalog_revisions"
-SELECT_ROLLUPS = "SELECT rollup_no, meter_no, field, keeps_values, dimensions FROM rollups"
+SELECT_ROLLUPS = "SELECT rollup_no, meter_no, field, keeps_values, dimensions, keeps_moment FROM rollups"
 SELECT_METERS = "SELECT id, meter_no, field_names, field_kinds, field_units, field_formulas FROM meters"
 
 
@@ -30,6 +30,7 @@ async def read_definitions(connection: Connection, known: Definitions | None = N
     for row in rollup_rows:
         meter_id = ids.get(row["meter_no"])
         if meter_id is not None:  # deleted since, with its rollups
-            definition = RollupDefinition(meter_id, row["field"], row["keeps_values"], tuple(row["dimensions"]))
+            kept = row["keeps_values"], tuple(row["dimensions"]), row["keeps_moment"]
+            definition = RollupDefinition(meter_id, row["field"], *kept)
             rollups.append(Rollup(row["rollup_no"], layouts[meter_id], definition))
     return Definitions(revision, layouts, tuple(rollups))

@@ -28,11 +28,12 @@ READ_USAGE = """
     )
     SELECT 'bucket' AS kind, p.part, b.segment, b.event_count, b.value_count, b.value_sum, b.value_min, b.value_max,
         NULL::timestamptz AS latest_time, NULL::text AS latest_id, NULL::numeric AS latest_value,
-        NULL::uuid[] AS keys, NULL::integer AS account_no, NULL::integer AS meter_no, NULL::numeric[] AS measures
+        NULL::uuid[] AS keys, NULL::integer AS account_no, NULL::integer AS meter_no, NULL::numeric[] AS measures,
+        b.value_moment
     FROM parts AS p CROSS JOIN LATERAL (
         SELECT min(segment) AS segment, sum(event_count)::bigint AS event_count,
             sum(value_count)::bigint AS value_count, sum(value_sum) AS value_sum, min(value_min) AS value_min,
-            max(value_max) AS value_max
+            max(value_max) AS value_max, sum(value_moment) AS value_moment
         FROM rollup_buckets
         WHERE account_no = p.account_no AND rollup_no = p.rollup_no AND grain = p.grain
             AND bucket_time >= p.start_time AND bucket_time < p.end_time
@@ -40,7 +41,7 @@ READ_USAGE = """
     ) AS b
     UNION ALL
     SELECT 'latest', p.part, b.segment, NULL, NULL, NULL, NULL, NULL, b.latest_time, b.latest_id, b.latest_value,
-        NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL
     FROM parts AS p CROSS JOIN LATERAL (
         SELECT DISTINCT ON (segment_key) segment, latest_time, latest_id, latest_value
         FROM rollup_buckets
@@ -50,7 +51,8 @@ READ_USAGE = """
     ) AS b
     WHERE p.keeps_latest
     UNION ALL
-    SELECT 'values', p.part, v.segment, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, v.keys, NULL, NULL, NULL
+    SELECT 'values', p.part, v.segment, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, v.keys, NULL, NULL, NULL,
+        NULL
     FROM parts AS p CROSS JOIN LATERAL (
         SELECT segment, array_agg(DISTINCT value_key) AS keys
         FROM rollup_values
@@ -61,17 +63,17 @@ READ_USAGE = """
     WHERE p.keeps_values
     UNION ALL
     SELECT 'event', t.part, e.strings, NULL, NULL, e.measure, NULL, NULL, e.event_time, e.event_id, NULL,
-        ARRAY[e.event_key], e.account_no, e.meter_no, e.measures
+        ARRAY[e.event_key], e.account_no, e.meter_no, e.measures, NULL
     FROM unnest($8::integer[], $9::timestamptz[], $10::timestamptz[])
         WITH ORDINALITY AS t (meter_no, start_time, end_time, part)
     JOIN events AS e ON e.account_no + 0 = ANY($11::integer[]) AND e.meter_no = t.meter_no
         AND e.event_time >= t.start_time AND e.event_time < t.end_time
     UNION ALL
     SELECT CASE WHEN dirty THEN 'dirty' ELSE 'pending' END, batch_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL
     FROM pending_batches WHERE max_event_time >= $12 AND min_event_time < $13
     UNION ALL
-    SELECT 'backfill', rollup_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT 'backfill', rollup_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM rollups WHERE rollup_no = ANY($14::integer[]) AND backfilled_batch_id < backfill_batch_id
 """
 EVENTS_OF_ACCOUNTS = """

@@ -17,7 +17,7 @@ from ratel.core.tail import Tail
 
 # The places of a row's columns; rows may be plain tuples, which come inside the row of another statement.
 KIND, PART, SEGMENT, EVENT_COUNT, VALUE_COUNT, VALUE_SUM, VALUE_MIN, VALUE_MAX = range(8)
-LATEST_TIME, LATEST_ID, LATEST_VALUE, KEYS, ACCOUNT_NO, METER_NO, MEASURES = range(8, 15)
+LATEST_TIME, LATEST_ID, LATEST_VALUE, KEYS, ACCOUNT_NO, METER_NO, MEASURES, MOMENT = range(8, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,10 @@ def _edges_of(windows: Iterable[Window]) -> _Edges:
 
 
 def _bucket_from_row(row: Any) -> Partial:
-    return Partial(*row[EVENT_COUNT:LATEST_TIME])
+    partial = Partial(*row[EVENT_COUNT:LATEST_TIME])
+    if row[MOMENT]:
+        partial.value_moment = row[MOMENT]
+    return partial
 
 
 def _latest_from_row(row: Any) -> Partial:

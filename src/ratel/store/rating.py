@@ -14,10 +14,10 @@ from typing import Final
 from ratel.core.account import Account, Attachment
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.counter import Adjustment
+from ratel.core.integral import Partials
 from ratel.core.meter import Aggregation, Meter, Method
 from ratel.core.period import Period
 from ratel.core.promotion import Grant, GrantedPromotion
-from ratel.core.rating.draft import Partials
 from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.rollup import Definitions
 from ratel.core.tail import Tail

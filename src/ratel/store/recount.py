@@ -15,6 +15,7 @@ from asyncpg.pgproto import pgproto
 from ratel.core.event import Events, Partial, segment_key
 from ratel.core.instant import instant_from_microseconds, microseconds_from_instant
 from ratel.core.meter import RollupDefinition
+from ratel.core.money import ZERO
 from ratel.core.rollup import Bucket, ByAccount, Definitions, Rollup, add_hours, buckets_of, fold
 from ratel.store.definition import read_definitions
 from ratel.store.lock import LOCK_FOLD_SESSION, UNLOCK_FOLD_SESSION
@@ -37,7 +38,7 @@ EVENTS_OF_ACCOUNTS = """
 """
 BUCKETS_OF_ACCOUNTS = """
     SELECT account_no, rollup_no, grain, bucket_time, segment, event_count, value_count, value_sum, value_min,
-        value_max, latest_time, latest_id, latest_value
+        value_max, latest_time, latest_id, latest_value, value_moment
     FROM rollup_buckets WHERE account_no > $1 AND account_no <= $2
 """
 VALUES_OF_ACCOUNTS = """
@@ -192,6 +193,7 @@ async def _read_stored(
                 latest_time=row["latest_time"],
                 latest_id=row["latest_id"] or "",
                 latest_value=row["latest_value"],
+                value_moment=row["value_moment"] or ZERO,
             )
     for row in await connection.fetch(VALUES_OF_ACCOUNTS, first, last):
         if row["rollup_no"] in rollup_nos:

@@ -27,15 +27,16 @@ FOLD_EVENTS_MAX = 1_000_000
 BACKFILL_EVENTS = 100_000
 
 FIND_ROLLUP = """
-    SELECT rollup_no FROM rollups WHERE meter_no = $1 AND field = $2 AND keeps_values = $3 AND dimensions = $4::text[]
+    SELECT rollup_no FROM rollups
+    WHERE meter_no = $1 AND field = $2 AND keeps_values = $3 AND dimensions = $4::text[] AND keeps_moment = $5
 """
 METER_IS_USED = "SELECT EXISTS (SELECT FROM used_meters WHERE meter_no = $1)"
 LAST_BATCH = "SELECT nextval('batch_ids')"
 PENDING_IDS = "SELECT batch_id FROM pending_batches ORDER BY batch_id"
 INSERT_ROLLUP = """
-    INSERT INTO rollups (meter_no, field, keeps_values, dimensions, backfill_batch_id, backfill_excluded,
+    INSERT INTO rollups (meter_no, field, keeps_values, dimensions, keeps_moment, backfill_batch_id, backfill_excluded,
         backfilled_batch_id)
-    VALUES ($1, $2, $3, $4, $5, $6, 0)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 0)
     RETURNING rollup_no
 """
 
@@ -67,9 +68,9 @@ CREATE_BUCKET_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged_buckets (LIKE
 CREATE_VALUE_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged_values (LIKE rollup_values) ON COMMIT DELETE ROWS"
 UPSERT_BUCKETS = """
     INSERT INTO rollup_buckets AS b (account_no, rollup_no, grain, bucket_time, segment_key, segment, event_count,
-        value_count, value_sum, value_min, value_max, latest_time, latest_id, latest_value)
+        value_count, value_sum, value_min, value_max, latest_time, latest_id, latest_value, value_moment)
     SELECT account_no, rollup_no, grain, bucket_time, segment_key, segment, event_count,
-        value_count, value_sum, value_min, value_max, latest_time, latest_id, latest_value
+        value_count, value_sum, value_min, value_max, latest_time, latest_id, latest_value, value_moment
     FROM staged_buckets
     ON CONFLICT (account_no, rollup_no, grain, bucket_time, segment_key) DO UPDATE SET
         event_count = b.event_count + excluded.event_count,
@@ -85,7 +86,8 @@ UPSERT_BUCKETS = """
             THEN excluded.latest_id ELSE b.latest_id END,
         latest_value = CASE WHEN b.latest_time IS NULL
             OR (excluded.latest_time, excluded.latest_id) > (b.latest_time, b.latest_id)
-            THEN excluded.latest_value ELSE b.latest_value END
+            THEN excluded.latest_value ELSE b.latest_value END,
+        value_moment = coalesce(b.value_moment + excluded.value_moment, b.value_moment, excluded.value_moment)
 """
 INSERT_VALUES = """
     INSERT INTO rollup_values (account_no, rollup_no, grain, bucket_time, segment_key, value_key, segment)
@@ -107,6 +109,7 @@ BUCKET_COLUMNS = (
     "latest_time",
     "latest_id",
     "latest_value",
+    "value_moment",
 )
 VALUE_COLUMNS = ("account_no", "rollup_no", "grain", "bucket_time", "segment_key", "value_key", "segment")
 
@@ -136,7 +139,10 @@ async def ensure_rollup(connection: Connection, meter_no: int, definition: Rollu
         meter_no: the meter's number.
         definition: its field and dimensions are fields of the meter.
     """
-    columns = (meter_no, definition.field, definition.keeps_values, list(definition.dimensions))
+    columns = (
+        *(meter_no, definition.field, definition.keeps_values),
+        *(list(definition.dimensions), definition.keeps_moment),
+    )
     found = await connection.fetchval(FIND_ROLLUP, *columns)
     if found is not None:
         return int(found)
@@ -263,6 +269,7 @@ def _bucket_row(bucket: Bucket, key: bytes, partial: Partial) -> tuple[object, .
         partial.latest_time,
         partial.latest_id or None,
         partial.latest_value,
+        partial.value_moment or None,
     )
 
 

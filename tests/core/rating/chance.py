@@ -7,7 +7,7 @@ FIRST = date(2024, 1, 1)
 DAYS = 130
 TIMES = ("", "", "T00:00:01", "T12:30", "T23:59:59")
 PRICES = ("0:1", "0:0.15 10:0.1", "0:0.333 7.5:0.111 20:0.05", "0:5/3", "0:-0.2", "0:2+0.5 10:1+0.25", "0:0 4:1")
-METHODS = ("SUM", "SUM", "SUM", "COUNT", "MIN", "MAX", "MEAN", "LATEST")
+METHODS = ("SUM", "SUM", "SUM", "COUNT", "MIN", "MAX", "MEAN", "LATEST", "WEIGHTED_SUM")
 
 
 def story_text(chance: Random) -> str:

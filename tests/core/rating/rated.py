@@ -6,11 +6,12 @@ from decimal import Decimal
 from ratel.core.bill import AccountRating
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.event import Partial, value_key
+from ratel.core.instant import microseconds_from_instant
+from ratel.core.integral import Partials
 from ratel.core.meter import FieldKind, Meter, RollupDefinition
-from ratel.core.money import exact
+from ratel.core.money import ZERO, exact
 from ratel.core.period import Period
 from ratel.core.plan_catalog import PlanCatalog
-from ratel.core.rating.draft import Partials
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import RatingContext, survey
 from ratel.core.window import Read
@@ -80,7 +81,8 @@ def _partial(meter: Meter, event_id: str, usage: Usage, rollup: RollupDefinition
     value = _number(meter, usage, field.name)
     if value is None:
         return Partial(event_count=1)
-    return Partial(1, 1, value, value, value, usage.time, event_id, value)
+    moment = value * microseconds_from_instant(usage.time) if rollup.keeps_moment else ZERO
+    return Partial(1, 1, value, value, value, usage.time, event_id, value, value_moment=moment)
 
 
 def _number(meter: Meter, usage: Usage, name: str) -> Decimal | None:

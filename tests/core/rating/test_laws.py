@@ -13,10 +13,10 @@ from ratel.core.band import Band, Bands
 from ratel.core.bill import AccountRating, LineItem, LineItemKind, SpendWorkings, StandingChargeWorkings, UsageWorkings
 from ratel.core.compiled import compile_plan
 from ratel.core.event import Partial
+from ratel.core.integral import Partials
 from ratel.core.money import ZERO, exact, round_amount
 from ratel.core.period import Period
 from ratel.core.pricing import ApplyAs, Pricing, SpendLimits
-from ratel.core.rating.draft import Partials
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import survey
 from tests.core.rating.chance import story_text

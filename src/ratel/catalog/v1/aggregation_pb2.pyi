@@ -42,6 +42,10 @@ class _AggregationMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Agg
     """The number of distinct values of a string field."""
     AGGREGATION_METHOD_COUNT: _AggregationMethod.ValueType  # 7
     """The number of values of a field, or of the events."""
+    AGGREGATION_METHOD_WEIGHTED_SUM: _AggregationMethod.ValueType  # 8
+    """The mean over time of a level that the values change: each value is added to the level at its event's time and
+    stays, also in all windows after that of the event.
+    """
 
 class AggregationMethod(_AggregationMethod, metaclass=_AggregationMethodEnumTypeWrapper):
     """How an aggregation turns values into a quantity."""
@@ -62,6 +66,10 @@ AGGREGATION_METHOD_UNIQUE: AggregationMethod.ValueType  # 6
 """The number of distinct values of a string field."""
 AGGREGATION_METHOD_COUNT: AggregationMethod.ValueType  # 7
 """The number of values of a field, or of the events."""
+AGGREGATION_METHOD_WEIGHTED_SUM: AggregationMethod.ValueType  # 8
+"""The mean over time of a level that the values change: each value is added to the level at its event's time and
+stays, also in all windows after that of the event.
+"""
 Global___AggregationMethod: _TypeAlias = AggregationMethod  # noqa: Y015
 
 class _Rounding:
@@ -127,8 +135,8 @@ class Aggregation(_message.Message):
     method: Global___AggregationMethod.ValueType
     """How values become a quantity. Required, never changed."""
     field: _builtins.str
-    """The field whose values count: a measure or derived field for SUM MIN MAX LATEST MEAN, a string field for UNIQUE,
-    any for COUNT; empty for COUNT of the events themselves. Never changed.
+    """The field whose values count: a measure or derived field for SUM MIN MAX LATEST MEAN WEIGHTED_SUM, a string field
+    for UNIQUE, any for COUNT; empty for COUNT of the events themselves. Never changed.
     """
     default_quantity: _builtins.str
     """The quantity of a window without any event; a decimal. Absent: such a window has no quantity and no line item."""

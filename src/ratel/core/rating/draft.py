@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
-from typing import TypeAlias
 
 from ratel.core.bill import LineItem, Origin, Segment
 from ratel.core.compiled import CompiledThing
 from ratel.core.event import Partial
+from ratel.core.integral import Partials
 from ratel.core.level import Levels
 from ratel.core.meter import Aggregation
 from ratel.core.money import ZERO, round_amount
+from ratel.core.period import Period
 from ratel.core.pricing import WILDCARD, Pricing
 from ratel.core.quantity import Quantity, Values, by_segment, compound_quantity, merge, quantity_of
 from ratel.core.rating.accumulation import Accumulated, accumulate
@@ -21,9 +22,6 @@ from ratel.core.rating.remainder import Remainder, remainder_of
 from ratel.core.rating.scope import Scope
 from ratel.core.rating.taken import Sources, Taken
 from ratel.core.window import Read, Service, Slice, ThingPart
-
-Partials: TypeAlias = Mapping[Read, Mapping[Values, Partial]]
-"""For each read, what is kept of the events by a value for each dimension of its rollup; nothing stands for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,21 +134,21 @@ def merged(thing: CompiledThing, taken: Iterable[Taken]) -> Sources:
     return tuple(map(merge, columns)) or tuple(Partial() for _ in thing.aggregations)
 
 
-def quantity_of_thing(thing: CompiledThing, sources: Sources, *, has_default: bool) -> Quantity | None:
-    """Return the quantity of a thing; None when nothing counts and there is no default (R2.3, R2.5)."""
+def quantity_of_thing(thing: CompiledThing, sources: Sources, window: Period, *, has_default: bool) -> Quantity | None:
+    """Return the quantity of a thing in a window; None when nothing counts and there is no default (R2.3, R2.5)."""
     if thing.compound is None:
-        return _quantity(thing.aggregations[0], sources[0], has_default=has_default)
+        return _quantity(thing.aggregations[0], sources[0], window, has_default=has_default)
     return compound_quantity(
         thing.compound,
         {
-            aggregation.id: _quantity(aggregation, partial, has_default=True)
+            aggregation.id: _quantity(aggregation, partial, window, has_default=True)
             for aggregation, partial in zip(thing.aggregations, sources, strict=True)
         },
     )
 
 
-def _quantity(aggregation: Aggregation, partial: Partial, *, has_default: bool) -> Quantity | None:
-    quantity = quantity_of(aggregation.method, partial)
+def _quantity(aggregation: Aggregation, partial: Partial, window: Period, *, has_default: bool) -> Quantity | None:
+    quantity = quantity_of(aggregation.method, partial, window)
     if quantity is None and has_default and aggregation.default_quantity is not None:
         return Quantity(aggregation.default_quantity)
     return quantity

@@ -13,11 +13,12 @@ from functools import partial
 from typing import Final
 
 from ratel.core.bill import LineItem, UnattachedUsage, UnpricedUsage
+from ratel.core.integral import Partials
 from ratel.core.limits import BILL_WINDOWS_MAX
 from ratel.core.money import exact
 from ratel.core.period import Frequency, Grid, Period, local_date, start_of_day
 from ratel.core.plan import bill_grid
-from ratel.core.rating.draft import Draft, Partials, ThingUsage
+from ratel.core.rating.draft import Draft, ThingUsage
 from ratel.core.rating.rate import BILL_PASSES, SERVICE_PASSES, add_passes, empty_draft
 from ratel.core.rating.scope import Budget, RatingContext, Scope, services_of, thing_parts_of, unattached_reads
 from ratel.core.rating.unpriced import unattached_usages, unpriced_usages

@@ -200,7 +200,7 @@ class _Window:
         """Return what a combination is charged, if anything."""
         thing, pricing = self.thing_part.thing, self.window.pricing
         partial = partials[0] if len(partials) == 1 else merge(partials)
-        quantity = quantity_of(thing.aggregations[0].method, partial)
+        quantity = quantity_of(thing.aggregations[0].method, partial, self.window.period)
         if quantity is None and not self.is_split:
             default = thing.aggregations[0].default_quantity
             quantity = None if default is None else Quantity(default)

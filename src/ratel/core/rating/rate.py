@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 from ratel.core.bill import AccountRating, LineItem, sum_by_currency
+from ratel.core.integral import Partials, with_integrals
 from ratel.core.level import levels_by_counter
 from ratel.core.money import exact
 from ratel.core.rating.book import Book
 from ratel.core.rating.counters import counters
 from ratel.core.rating.credits import usage_credits
-from ratel.core.rating.draft import Draft, Partials, sort_usage
+from ratel.core.rating.draft import Draft, sort_usage
 from ratel.core.rating.minimums import plan_spends, pricing_spends
 from ratel.core.rating.promotions import promotions
 from ratel.core.rating.scope import Scope
@@ -63,7 +64,8 @@ def rate(scope: Scope, partials: Partials) -> AccountRating:
 
 def empty_draft(scope: Scope, partials: Partials, book: Book | None = None) -> Draft:
     """Return a draft with its usage sorted and no line items yet."""
-    thing_usages = tuple(sort_usage(scope.thing_parts, partials))
+    known = with_integrals(scope.counted, partials)
+    thing_usages = tuple(sort_usage(scope.thing_parts, known))
     levels = levels_by_counter(scope.context.adjustments)
     return Draft(scope, thing_usages, levels, book=book or Book())
 

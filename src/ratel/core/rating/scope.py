@@ -9,6 +9,7 @@ from ratel.core.account import Account, Attachment
 from ratel.core.compiled import CompiledPlan
 from ratel.core.counter import Adjustment
 from ratel.core.errors import Invalid, PeriodInvalid, Violation
+from ratel.core.integral import changes_read
 from ratel.core.limits import BILL_WINDOWS_MAX, RATING_WINDOWS_MAX, RATING_YEARS_MAX
 from ratel.core.meter import Meter, counting_rollup
 from ratel.core.money import exact
@@ -65,16 +66,20 @@ class Scope:
     before: "Scope | None" = None
 
     @property
-    def reads(self) -> tuple[Read, ...]:
-        """All that must be known of the account's events, each once."""
-        priced = (
+    def counted(self) -> Iterator[Read]:
+        """What must be known of the account's events for each priced thing."""
+        return (
             Read(aggregation.rollup, each.period)
             for thing_part in self.thing_parts
             for aggregation in thing_part.thing.aggregations
             for each in thing_part.slices
         )
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """All that must be read of the account's events, each once."""
         before = self.before.reads if self.before else ()
-        return tuple(dict.fromkeys([*before, *priced, *self.unattached]))
+        return tuple(dict.fromkeys([*before, *changes_read(self.counted), *self.unattached]))
 
 
 def check_asked(asked: Period) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from ratel.core.bill import UnattachedUsage, UnpricedUsage
+from ratel.core.integral import Partials
 from ratel.core.period import Period
 from ratel.core.quantity import Values
-from ratel.core.rating.draft import Draft, Partials, merged, quantity_of_thing, segment_of
+from ratel.core.rating.draft import Draft, merged, quantity_of_thing, segment_of
 from ratel.core.rating.scope import Scope
 from ratel.core.rating.taken import Taken
 from ratel.core.window import Slice, ThingPart
@@ -42,13 +43,15 @@ def _unpriced(
     sources = merged(thing_part.thing, taken)
     if not any(partial.value_count for partial in sources):
         return  # a default, or a formula without usage, is no usage
-    quantity = quantity_of_thing(thing_part.thing, sources, has_default=False)
-    if quantity is not None:
+    period = Period(stretch[0].period.start, stretch[-1].period.end)
+    quantity = quantity_of_thing(thing_part.thing, sources, period, has_default=False)
+    # A level that is back at 0 would else be listed for ever.
+    if quantity is not None and (quantity.numerator or not thing_part.thing.is_level):
         yield UnpricedUsage(
             attachment_id=thing_part.part.service.attachment.id,
             priced=thing_part.thing.priced,
             segment=segment_of(thing_part, values),
-            period=Period(stretch[0].period.start, stretch[-1].period.end),
+            period=period,
             quantity=quantity.value,
         )
 

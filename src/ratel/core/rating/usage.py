@@ -9,6 +9,7 @@ from typing import Final
 from ratel.core.bill import LineItem, LineItemKind, PricedQuantity, UsageWorkings
 from ratel.core.compiled import CompiledThing
 from ratel.core.money import ZERO
+from ratel.core.period import Period
 from ratel.core.pricing import AccumulationMode, ApplyAs
 from ratel.core.quantity import Quantity, Values
 from ratel.core.rating.accumulation import accumulation_of, is_zero_charged, price_new_units
@@ -97,7 +98,7 @@ def _priced(thing_usage: ThingUsage, window: Window, taken: Sequence[Taken], unt
     """Return what the bands make of usage until an instant; None where nothing counts and nothing is charged for it."""
     thing, pricing = thing_usage.thing_part.thing, window.pricing
     is_alone = not is_split(pricing)
-    quantity = _quantity_until(thing, taken, until, has_default=is_alone)
+    quantity = _quantity_until(thing, taken, window.period, until, has_default=is_alone)
     if quantity is None:
         is_charged = is_zero_charged(thing, window, until) if pricing.accumulate else pricing.bands.charge_zero
         if not (is_charged and is_alone):
@@ -105,16 +106,16 @@ def _priced(thing_usage: ThingUsage, window: Window, taken: Sequence[Taken], unt
     if pricing.accumulation_mode is AccumulationMode.POSITIONAL:
         paid = None
         if window.origin < window.period.start:
-            paid = _quantity_until(thing, taken, window.period.start, has_default=is_alone)
+            paid = _quantity_until(thing, taken, window.period, window.period.start, has_default=is_alone)
         return price_new_units(quantity, _units(thing, quantity), _units(thing, paid), pricing.bands)
     return price_quantity(quantity, thing.quantity_per_unit, thing.rounding, pricing.bands)
 
 
 def _quantity_until(
-    thing: CompiledThing, taken: Sequence[Taken], until: datetime, *, has_default: bool
+    thing: CompiledThing, taken: Sequence[Taken], window: Period, until: datetime, *, has_default: bool
 ) -> Quantity | None:
     sources = merged(thing, (each for each in taken if each.slice.period.start < until))
-    return quantity_of_thing(thing, sources, has_default=has_default)
+    return quantity_of_thing(thing, sources, window, has_default=has_default)
 
 
 def _units(thing: CompiledThing, quantity: Quantity | None) -> Decimal:

@@ -74,12 +74,14 @@ create table rollups (
     field text collate "C" not null,
     keeps_values boolean not null,
     dimensions text[] not null,
+    -- Whether it is kept when values were, as value_moment of the buckets.
+    keeps_moment boolean not null,
     -- Events of batches up to this id, but those in backfill_excluded, are folded by the backfill, all others by the fold.
     backfill_batch_id bigint not null,
     backfill_excluded bigint[] not null,
     -- How far the backfill has come; the rollup is complete when it is backfill_batch_id.
     backfilled_batch_id bigint not null,
-    constraint rollups_definition unique (meter_no, field, keeps_values, dimensions)
+    constraint rollups_definition unique (meter_no, field, keeps_values, dimensions, keeps_moment)
 );
 
 create table aggregations (
@@ -446,6 +448,8 @@ create table rollup_buckets (
     latest_time timestamptz,
     latest_id text collate "C",
     latest_value numeric,
+    -- The sum of value times microseconds since 1970, where it is kept; null stands for 0.
+    value_moment numeric,
     constraint rollup_buckets_pkey primary key (account_no, rollup_no, grain, bucket_time, segment_key)
 );
 
