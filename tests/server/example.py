@@ -20,6 +20,7 @@ from ratel.account.v1.counter_adjustment_pb2 import CounterAdjustment
 from ratel.account.v1.grant_pb2 import Grant
 from ratel.catalog.v1 import aggregation_pb2, meter_pb2, plan_template_pb2
 from ratel.catalog.v1 import catalog_service_pb2 as catalog
+from ratel.catalog.v1.add_on_pb2 import AddOn
 from ratel.catalog.v1.aggregation_pb2 import Aggregation, CompoundAggregation
 from ratel.catalog.v1.counter_pb2 import Counter
 from ratel.catalog.v1.meter_pb2 import Meter, MeterField
@@ -125,6 +126,11 @@ def promotion(**changed: Any) -> Promotion:
     return _made(Promotion, usual, changed)
 
 
+def add_on(**changed: Any) -> AddOn:
+    """Return an add-on, by itself without a price."""
+    return _made(AddOn, {"id": "pack", "product_id": "cloud", "name": "Pack", "currency": "USD"}, changed)
+
+
 def band(lower_limit: str, unit_price: str = "", **changed: str) -> Band:
     return Band(lower_limit=lower_limit, unit_price=unit_price, **changed)
 
@@ -160,9 +166,9 @@ def grant(**changed: Any) -> Grant:
 
 # Whoever names something goes before it.
 TABLES = """
-    bill_line_items bills grants promotions counter_adjustments attachments priced_things pricings
-    plans plan_templates compound_aggregations aggregations used_meters rollups
-    meters counters products accounts
+    bill_line_items bills ad_hoc_charges purchases add_ons grants promotions counter_adjustments
+    attachments priced_things pricings plans plan_templates compound_aggregations aggregations
+    used_meters rollups meters counters products accounts
 """
 EMPTY = ";".join(f"DELETE FROM {table}" for table in TABLES.split())
 DEFAULT_SETTINGS = """
@@ -195,6 +201,7 @@ async def create_example(server: Served) -> None:
 FIELDS = {
     "CompoundAggregation": "compound_aggregation",
     "PlanTemplate": "plan_template",
+    "AddOn": "add_on",
 }
 
 

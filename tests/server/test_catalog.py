@@ -1,6 +1,7 @@
 """The catalog over the wire: every method succeeds and fails, every reason occurs, nothing half-written stays."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ NOUNS: dict[str, Callable[..., Any]] = {
     "Plan": example.plan,
     "Pricing": example.pricing,
     "Promotion": example.promotion,
+    "AddOn": partial(example.add_on, flat_price="5"),
 }
 
 
@@ -92,6 +94,7 @@ async def test_another_etag_is_refused(server: Served, noun: str) -> None:
 async def test_everything_is_deleted_from_the_top_down(server: Served) -> None:
     await create(server, "Pricing", example.pricing())
     await create(server, "Promotion", example.promotion())
+    await create(server, "AddOn", NOUNS["AddOn"]())
     for noun in reversed(NOUNS):
         message = NOUNS[noun]()
         stored = getattr(await call(server, f"Get{noun}", id=message.id), field_of(noun))

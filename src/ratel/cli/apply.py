@@ -16,6 +16,7 @@ from rich.progress import Progress
 from ratel.account.v1 import account_pb2, account_service_pb2, attachment_pb2, counter_adjustment_pb2, grant_pb2
 from ratel.account.v1.account_service_pb2_grpc import AccountServiceStub
 from ratel.catalog.v1 import (
+    add_on_pb2,
     aggregation_pb2,
     catalog_service_pb2,
     counter_pb2,
@@ -44,6 +45,7 @@ KINDS: dict[str, type[Message]] = {
     "plans": plan_pb2.Plan,
     "pricings": pricing_pb2.Pricing,
     "promotions": promotion_pb2.Promotion,
+    "add_ons": add_on_pb2.AddOn,
     "attachments": attachment_pb2.Attachment,
     "grants": grant_pb2.Grant,
     "counter_adjustments": counter_adjustment_pb2.CounterAdjustment,

@@ -31,6 +31,9 @@ class LineItemKind(StrEnum):
     COUNTER_RUNNING_TOTAL = "COUNTER_RUNNING_TOTAL"
     COUNTER_ADJUSTMENT_DEBIT = "COUNTER_ADJUSTMENT_DEBIT"
     COUNTER_ADJUSTMENT_CREDIT = "COUNTER_ADJUSTMENT_CREDIT"
+    PURCHASE = "PURCHASE"
+    SETUP_FEE = "SETUP_FEE"
+    AD_HOC = "AD_HOC"
     PROMOTION = "PROMOTION"
 
 
@@ -165,7 +168,31 @@ class PromotionWorkings:
     left: Decimal | None = None
 
 
-Workings: TypeAlias = UsageWorkings | CounterWorkings | StandingChargeWorkings | SpendWorkings | PromotionWorkings
+@dataclass(frozen=True, slots=True)
+class PurchasedRate:
+    """What quantities of one unit of an add-on come to."""
+
+    unit: str
+    cumulative: bool
+    priced: PricedQuantity
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseWorkings:
+    """Of PURCHASE: ``flat_price`` and the amounts of the rates, in the order of the add-on."""
+
+    flat_price: Decimal | None
+    rates: tuple[PurchasedRate, ...]
+
+    @property
+    def amount(self) -> Decimal:
+        """The exact sum."""
+        return sum((rate.priced.amount for rate in self.rates), self.flat_price or ZERO)
+
+
+Workings: TypeAlias = (
+    UsageWorkings | CounterWorkings | StandingChargeWorkings | SpendWorkings | PromotionWorkings | PurchaseWorkings
+)
 
 
 # --- Line items -------------------------------------------------------------------------------------------------------
@@ -190,6 +217,7 @@ class LineItem:
         bill_period: the whole grid period in which the service begins: what is compared with minimums together.
         amount: rounded once, with exactly the currency's digits.
         exact_amount: before it was rounded.
+        workings: None of a fixed amount.
         in_advance: whether it falls due as its bill period begins, not when its service has ended.
         source_id: names what else made it, where pricing and priced thing do not tell line items apart.
     """
@@ -205,7 +233,7 @@ class LineItem:
     currency: str
     amount: Decimal
     exact_amount: Decimal
-    workings: Workings
+    workings: Workings | None
     in_advance: bool = False
     source_id: str = ""
 

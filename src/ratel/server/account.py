@@ -4,6 +4,7 @@ Whoever writes what is an account's locks the account first, so that writers of 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 
 from ratel.account.v1 import account_service_pb2 as pb
@@ -13,8 +14,11 @@ from ratel.core.counter import AccountAdjustment
 from ratel.core.errors import Invalid, Mistakes
 from ratel.core.period import date_from_text
 from ratel.core.promotion import Grant
+from ratel.core.purchase import AdHocCharge, check_cancel
 from ratel.server import clock, noun
-from ratel.server.account_noun import ACCOUNT, ATTACHMENT, COUNTER_ADJUSTMENT, GRANT, replace_attachment
+from ratel.server.account_noun import ACCOUNT, AD_HOC_CHARGE, ATTACHMENT, COUNTER_ADJUSTMENT, GRANT, replace_attachment
+from ratel.server.convert.purchase import order_from_proto, purchase_to_proto
+from ratel.server.convert.value import instant_from_proto, stored_to_proto
 from ratel.server.errors import Context
 from ratel.server.page import page_size, position_of, token_after
 from ratel.store import resource
@@ -23,6 +27,7 @@ from ratel.store.adjustment import ADJUSTMENTS
 from ratel.store.attachment import ATTACHMENTS
 from ratel.store.grant import GRANTS
 from ratel.store.pool import Connection, Database
+from ratel.store.purchase import AD_HOC_CHARGES, PURCHASES, create_purchase
 from ratel.store.resource import Stored
 
 
@@ -185,12 +190,99 @@ class Accounts(AccountServiceServicer):
             await resource.delete(connection, GRANTS, request.id)
         return pb.DeleteGrantResponse()
 
+    # --- Purchase ---
+
+    async def CreatePurchase(self, request: pb.CreatePurchaseRequest, context: Context) -> pb.CreatePurchaseResponse:
+        order = order_from_proto(request.purchase)
+        async with self._database.transaction() as connection:
+            await lock_account(connection, order.account_id)
+            try:
+                stored = await create_purchase(connection, order, self._now())
+            except Invalid as error:
+                raise error.under(PURCHASES.name) from None
+        return pb.CreatePurchaseResponse(purchase=stored_to_proto(stored, purchase_to_proto))
+
+    async def GetPurchase(self, request: pb.GetPurchaseRequest, context: Context) -> pb.GetPurchaseResponse:
+        async with self._database.connection() as connection:
+            stored = await resource.get(connection, PURCHASES, request.id)
+        return pb.GetPurchaseResponse(purchase=stored_to_proto(stored, purchase_to_proto))
+
+    async def ListPurchases(self, request: pb.ListPurchasesRequest, context: Context) -> pb.ListPurchasesResponse:
+        (after,), size = position_of(request, [""]), page_size(request)
+        async with self._database.connection() as connection:
+            await resource.get(connection, ACCOUNTS, request.account_id)
+            found = await resource.page(connection, PURCHASES, request.account_id, after, size + 1)
+        token = token_after(request, (found[size - 1].value.order.id,)) if len(found) > size else ""
+        purchases = (stored_to_proto(each, purchase_to_proto) for each in found[:size])
+        return pb.ListPurchasesResponse(purchases=purchases, next_page_token=token)
+
+    async def CancelPurchase(self, request: pb.CancelPurchaseRequest, context: Context) -> pb.CancelPurchaseResponse:
+        mistakes = Mistakes()
+        with mistakes.under("cancel_time"):
+            cancel_time = instant_from_proto(request.cancel_time)
+        mistakes.check()
+        async with self._database.transaction() as connection:
+            found = await resource.get(connection, PURCHASES, request.id)
+            await lock_account(connection, found.value.order.account_id)
+            stored = await resource.get(connection, PURCHASES, request.id)
+            resource.check_etag(PURCHASES, stored, request.etag)
+            if stored.value.cancel_time is None:
+                check_cancel(stored.value, cancel_time)
+                cancelled = replace(stored.value, cancel_time=cancel_time)
+                stored = await resource.update(connection, PURCHASES, stored, cancelled, self._now())
+        return pb.CancelPurchaseResponse(purchase=stored_to_proto(stored, purchase_to_proto))
+
+    # --- Ad-hoc charge ---
+
+    async def CreateAdHocCharge(
+        self, request: pb.CreateAdHocChargeRequest, context: Context
+    ) -> pb.CreateAdHocChargeResponse:
+        async with self._database.transaction() as connection:
+            await lock_account(connection, request.ad_hoc_charge.account_id)
+            stored = await noun.create(connection, AD_HOC_CHARGE, request.ad_hoc_charge, self._now())
+        return pb.CreateAdHocChargeResponse(ad_hoc_charge=AD_HOC_CHARGE.message(stored))
+
+    async def GetAdHocCharge(self, request: pb.GetAdHocChargeRequest, context: Context) -> pb.GetAdHocChargeResponse:
+        async with self._database.connection() as connection:
+            stored = await resource.get(connection, AD_HOC_CHARGES, request.id)
+        return pb.GetAdHocChargeResponse(ad_hoc_charge=AD_HOC_CHARGE.message(stored))
+
+    async def ListAdHocCharges(
+        self, request: pb.ListAdHocChargesRequest, context: Context
+    ) -> pb.ListAdHocChargesResponse:
+        async with self._database.connection() as connection:
+            await resource.get(connection, ACCOUNTS, request.account_id)
+            charges, token = await noun.page(connection, AD_HOC_CHARGE, request, request.account_id)
+        return pb.ListAdHocChargesResponse(ad_hoc_charges=charges, next_page_token=token)
+
+    async def UpdateAdHocCharge(
+        self, request: pb.UpdateAdHocChargeRequest, context: Context
+    ) -> pb.UpdateAdHocChargeResponse:
+        async with self._database.transaction() as connection:
+            old = await _locked_charge(connection, request.ad_hoc_charge.id)
+            stored = await noun.update(connection, AD_HOC_CHARGE, old, request, self._now())
+        return pb.UpdateAdHocChargeResponse(ad_hoc_charge=AD_HOC_CHARGE.message(stored))
+
+    async def DeleteAdHocCharge(
+        self, request: pb.DeleteAdHocChargeRequest, context: Context
+    ) -> pb.DeleteAdHocChargeResponse:
+        async with self._database.transaction() as connection:
+            resource.check_etag(AD_HOC_CHARGES, await _locked_charge(connection, request.id), request.etag)
+            await resource.delete(connection, AD_HOC_CHARGES, request.id)
+        return pb.DeleteAdHocChargeResponse()
+
 
 async def _locked_grant(connection: Connection, grant_id: str) -> Stored[Grant]:
     """Return a grant, read again once its account is locked."""
     found = await resource.get(connection, GRANTS, grant_id)
     await lock_account(connection, found.value.account_id)
     return await resource.get(connection, GRANTS, grant_id)
+
+
+async def _locked_charge(connection: Connection, charge_id: str) -> Stored[AdHocCharge]:
+    found = await resource.get(connection, AD_HOC_CHARGES, charge_id)
+    await lock_account(connection, found.value.account_id)
+    return await resource.get(connection, AD_HOC_CHARGES, charge_id)
 
 
 async def _locked_attachment(connection: Connection, attachment_id: str) -> Stored[Attachment]:

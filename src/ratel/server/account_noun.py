@@ -3,13 +3,15 @@
 from datetime import datetime
 from typing import Final
 
-from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2, grant_pb2
+from ratel.account.v1 import account_pb2, ad_hoc_charge_pb2, attachment_pb2, counter_adjustment_pb2, grant_pb2
 from ratel.core.account import Account, Attachment, check_custom, end_for
 from ratel.core.counter import AccountAdjustment
 from ratel.core.errors import Mistakes
 from ratel.core.promotion import Grant
+from ratel.core.purchase import AdHocCharge
 from ratel.server.convert import account as convert
 from ratel.server.convert.promotion import grant_from_proto, grant_to_proto
+from ratel.server.convert.purchase import charge_from_proto, charge_to_proto
 from ratel.server.noun import Noun, admitted_by_itself, created_alone
 from ratel.store import resource
 from ratel.store.account import ACCOUNTS
@@ -17,6 +19,7 @@ from ratel.store.adjustment import ADJUSTMENTS, create_adjustment
 from ratel.store.attachment import ATTACHMENTS, plan_to_attach
 from ratel.store.grant import GRANTS, check_grantable
 from ratel.store.pool import Connection
+from ratel.store.purchase import AD_HOC_CHARGES
 from ratel.store.resource import Stored
 
 ACCOUNT: Final[Noun[Account, account_pb2.Account]] = Noun(
@@ -51,6 +54,16 @@ COUNTER_ADJUSTMENT: Final[Noun[AccountAdjustment, counter_adjustment_pb2.Counter
     admit=admitted_by_itself(convert.adjustment_from_proto),
     create=create_adjustment,
     mutable=("level",),
+)
+
+
+AD_HOC_CHARGE: Final[Noun[AdHocCharge, ad_hoc_charge_pb2.AdHocCharge]] = Noun(
+    AD_HOC_CHARGES,
+    charge_from_proto,
+    charge_to_proto,
+    admit=admitted_by_itself(charge_from_proto),
+    create=created_alone(AD_HOC_CHARGES),
+    mutable=("charge_time", "amount", "description"),
 )
 
 

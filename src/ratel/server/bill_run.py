@@ -43,6 +43,7 @@ from ratel.store.bill import (
     write_bills,
 )
 from ratel.store.pool import Database
+from ratel.store.purchase import read_dated
 from ratel.store.rating import AccountSnapshot, PlanCache, RatingSnapshot, rating_snapshot
 
 TRIES_MAX: Final = 5
@@ -174,7 +175,9 @@ async def _make(
         is_preview: whether nothing is to be stored: then nothing keeps a bill from being made.
     """
     accounts = await snapshot.accounts(ids, known_period(key.invoice_date))
-    histories = await read_histories(snapshot.connection, [each.account_no for each in accounts.values()], key)
+    account_nos = [each.account_no for each in accounts.values()]
+    histories = await read_histories(snapshot.connection, account_nos, key)
+    dated = await read_dated(snapshot.connection, account_nos)
     found: dict[str, Made | Billed | RatelError] = {}
     surveyed: dict[str, Surveyed] = {}
     for account_id in ids:
@@ -185,7 +188,9 @@ async def _make(
             if not is_preview and _is_kept(account_id, stored, etags):
                 found[account_id] = Billed(stored, None, is_changed=False)
             else:
-                scope = survey_due(account.context, key.frequency, key.invoice_date)
+                own = dated[account.account_no]
+                context = replace(account.context, purchases=own.purchases, ad_hoc_charges=own.ad_hoc_charges)
+                scope = survey_due(context, key.frequency, key.invoice_date)
                 surveyed[account_id] = (account, history, scope)
         except RatelError as error:
             found[account_id] = error

@@ -17,6 +17,7 @@ from ratel.core.pricing import Owner, OwnerKind
 from ratel.core.schedule import schedule_entries
 from ratel.server import clock, noun
 from ratel.server.catalog_noun import (
+    ADD_ON,
     AGGREGATION,
     COMPOUND_AGGREGATION,
     COUNTER,
@@ -310,6 +311,25 @@ class Catalog(CatalogServiceServicer):
     async def DeletePromotion(self, request: pb.DeletePromotionRequest, context: Context) -> pb.DeletePromotionResponse:
         await self._delete(PROMOTION, request)
         return pb.DeletePromotionResponse()
+
+    # --- Add-on ---
+
+    async def CreateAddOn(self, request: pb.CreateAddOnRequest, context: Context) -> pb.CreateAddOnResponse:
+        return pb.CreateAddOnResponse(add_on=await self._create(ADD_ON, request.add_on))
+
+    async def GetAddOn(self, request: pb.GetAddOnRequest, context: Context) -> pb.GetAddOnResponse:
+        return pb.GetAddOnResponse(add_on=await self._get(ADD_ON, request.id))
+
+    async def ListAddOns(self, request: pb.ListAddOnsRequest, context: Context) -> pb.ListAddOnsResponse:
+        add_ons, token = await self._list(ADD_ON, request, request.product_id)
+        return pb.ListAddOnsResponse(add_ons=add_ons, next_page_token=token)
+
+    async def UpdateAddOn(self, request: pb.UpdateAddOnRequest, context: Context) -> pb.UpdateAddOnResponse:
+        return pb.UpdateAddOnResponse(add_on=await self._update(ADD_ON, request, request.add_on.id))
+
+    async def DeleteAddOn(self, request: pb.DeleteAddOnRequest, context: Context) -> pb.DeleteAddOnResponse:
+        await self._delete(ADD_ON, request)
+        return pb.DeleteAddOnResponse()
 
     # --- The schedule of a plan ---
 

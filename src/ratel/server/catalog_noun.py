@@ -13,9 +13,11 @@ from ratel.server.convert import meter as of_meter
 from ratel.server.convert import plan as of_plan
 from ratel.server.convert.pricing import pricing_from_proto, pricing_to_proto
 from ratel.server.convert.promotion import promotion_from_proto, promotion_to_proto
+from ratel.server.convert.purchase import add_on_from_proto, add_on_to_proto
 from ratel.server.mask import Mask
 from ratel.server.noun import Noun, admitted_by_itself, created_alone
 from ratel.store import resource
+from ratel.store.add_on import ADD_ONS
 from ratel.store.aggregation import AGGREGATIONS, create_aggregation, known_aggregations
 from ratel.store.compound import COMPOUNDS, check_name_free, create_compound
 from ratel.store.counter import COUNTERS
@@ -200,6 +202,14 @@ PROMOTION: Final = Noun(
         "max_per_period",
         "max_total",
     ),
+)
+ADD_ON: Final = Noun(
+    ADD_ONS,
+    add_on_from_proto,
+    add_on_to_proto,
+    admit=admitted_by_itself(add_on_from_proto),
+    create=created_alone(ADD_ONS),
+    mutable=("name", "flat_price", "setup_fee", "rates", "trial_days", "grace_days"),
 )
 SETTINGS_NOUN: Final = Noun(
     SETTINGS,

@@ -17,13 +17,16 @@ from ratel.core.tail import Tail
 from ratel.rating.v1 import account_rating_pb2, rating_service_pb2, rating_service_pb2_grpc
 from ratel.server.account_chunk import account_chunks
 from ratel.server.convert.prepared import PreparedRating
+from ratel.server.convert.purchase import quote_add_on_to_proto
 from ratel.server.convert.rating import account_rating_to_proto, quote_to_proto
 from ratel.server.convert.value import period_from_proto
 from ratel.server.errors import Context, status_of
+from ratel.store.add_on import ADD_ONS
 from ratel.store.known import Known, KnownAccounts
 from ratel.store.pool import Database
 from ratel.store.question import question_of
 from ratel.store.rating import AccountSnapshot, PlanCache, UsageSnapshot, rating_snapshot, slices_of
+from ratel.store.resource import get
 
 CHUNK_ACCOUNTS = 50
 """Accounts of a RateAccounts that share a snapshot: enough to share its first statement, few enough to wait for."""
@@ -54,6 +57,14 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
     ) -> rating_service_pb2.QuoteResponse:
         """Price a quantity with given bands."""
         return quote_to_proto(request)
+
+    async def QuoteAddOn(
+        self, request: rating_service_pb2.QuoteAddOnRequest, context: Context
+    ) -> rating_service_pb2.QuoteAddOnResponse:
+        """Price quantities of an add-on without buying it."""
+        async with self._database.connection() as connection:
+            add_on = (await get(connection, ADD_ONS, request.add_on_id)).value
+        return quote_add_on_to_proto(request, add_on)
 
     async def RateAccount(
         self, request: rating_service_pb2.RateAccountRequest, context: Context

@@ -8,8 +8,16 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2, grant_pb2
+from ratel.account.v1 import (
+    account_pb2,
+    ad_hoc_charge_pb2,
+    attachment_pb2,
+    counter_adjustment_pb2,
+    grant_pb2,
+    purchase_pb2,
+)
 from ratel.catalog.v1 import (
+    add_on_pb2,
     aggregation_pb2,
     counter_pb2,
     meter_pb2,
@@ -34,6 +42,7 @@ from ratel.server.convert.meter import (
 from ratel.server.convert.plan import plan_from_proto, plan_template_from_proto
 from ratel.server.convert.pricing import pricing_from_proto
 from ratel.server.convert.promotion import grant_from_proto, promotion_from_proto
+from ratel.server.convert.purchase import add_on_from_proto, charge_from_proto, order_from_proto
 from ratel.server.convert.rating import quote_to_proto
 from ratel.server.rating import Asked, asked_from_proto
 from ratel.server.validation import check_message
@@ -70,6 +79,9 @@ _READERS: Final[Mapping[type[Message], Callable[[Any], object]]] = {
     attachment_pb2.Attachment: attachment_from_proto,
     counter_adjustment_pb2.CounterAdjustment: adjustment_from_proto,
     grant_pb2.Grant: grant_from_proto,
+    add_on_pb2.AddOn: add_on_from_proto,
+    purchase_pb2.Purchase: order_from_proto,
+    ad_hoc_charge_pb2.AdHocCharge: charge_from_proto,
 }
 # Requests whose own fields the core judges: their methods do, and only a wrong shape would keep that from being told.
 _ASKED: Final[Mapping[type[Message], Callable[[Any], object]]] = {

@@ -43,6 +43,8 @@ REFERENCES: Final[Mapping[str, Reference]] = {
     "promotions_plan": Reference("plan", "plan_id"),
     "promotions_pricing": Reference("pricing", "pricing_id"),
     "grants_promotion": Reference("promotion", "promotion_id"),
+    "add_ons_product": Reference("product", "product_id"),
+    "purchases_add_on": Reference("add_on", "order.add_on_id"),
     "counter_adjustments_counter": Reference("counter", "adjustment.counter_id"),
 }
 
@@ -81,6 +83,8 @@ USES: Final[Mapping[str, Use]] = {
     "promotions_plan": Use("promotion", "SELECT id FROM promotions WHERE plan_id = $1 LIMIT 1"),
     "promotions_pricing": Use("promotion", "SELECT id FROM promotions WHERE pricing_id = $1 LIMIT 1"),
     "grants_promotion": Use("grant", "SELECT id FROM grants WHERE promotion_id = $1 LIMIT 1"),
+    "add_ons_product": Use("add_on", "SELECT id FROM add_ons WHERE product_id = $1 LIMIT 1"),
+    "purchases_add_on": Use("purchase", "SELECT id FROM purchases WHERE add_on_id = $1 LIMIT 1"),
     "counter_adjustments_counter": Use(
         "counter_adjustment",
         """

@@ -17,6 +17,7 @@ from ratel.core.counter import Adjustment
 from ratel.core.integral import Partials
 from ratel.core.meter import Aggregation, Meter, Method
 from ratel.core.period import Period
+from ratel.core.plan import Settings
 from ratel.core.promotion import Grant, GrantedPromotion
 from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.rollup import Definitions
@@ -80,6 +81,7 @@ class _Known:
     revision: int
     plans: OrderedDict[str, CompiledPlan] = field(default_factory=OrderedDict)
     meters: tuple[Meter, ...] | None = None
+    settings: Settings = Settings()
     definitions: Definitions | None = None
 
 
@@ -109,7 +111,7 @@ class PlanCache:
         missing = sorted(wanted - there.keys())
         if missing or known.meters is None:
             catalog = await load_catalog(connection, missing)
-            known.meters = tuple(catalog.meters.values())
+            known.meters, known.settings = tuple(catalog.meters.values()), catalog.settings
             there |= {plan_id: compile_plan(catalog, plan_id) for plan_id in missing}
         if self._observe is not None:
             self._observe(len(wanted) - len(missing), len(missing), known.revision)
@@ -214,7 +216,9 @@ class RatingSnapshot:
         account = Account(row["id"], row["name"], row["epoch"])
         adjustments = tuple(Adjustment(*each) for each in row["adjustments"] or ())
         granted = tuple(_granted_from_row(row))
-        context = RatingContext(account, attachments, adjustments, plans, self._known.meters or (), granted)
+        context = RatingContext(
+            account, attachments, adjustments, plans, self._known.meters or (), granted, self._known.settings
+        )
         return AccountSnapshot(row["account_no"], context, self._known.revision, tuple(row))
 
 

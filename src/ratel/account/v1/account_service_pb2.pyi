@@ -7,11 +7,14 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from ratel.account.v1 import account_pb2 as _account_pb2
+from ratel.account.v1 import ad_hoc_charge_pb2 as _ad_hoc_charge_pb2
 from ratel.account.v1 import attachment_pb2 as _attachment_pb2
 from ratel.account.v1 import counter_adjustment_pb2 as _counter_adjustment_pb2
 from ratel.account.v1 import grant_pb2 as _grant_pb2
+from ratel.account.v1 import purchase_pb2 as _purchase_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -1017,3 +1020,466 @@ class DeleteGrantResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteGrantResponse: _TypeAlias = DeleteGrantResponse  # noqa: Y015
+
+@_typing.final
+class CreatePurchaseRequest(_message.Message):
+    """Asks to create a purchase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURCHASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def purchase(self) -> _purchase_pb2.Purchase:
+        """The purchase to create. Required."""
+
+    def __init__(
+        self,
+        *,
+        purchase: _purchase_pb2.Purchase | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purchase", b"purchase"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purchase", b"purchase"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePurchaseRequest: _TypeAlias = CreatePurchaseRequest  # noqa: Y015
+
+@_typing.final
+class CreatePurchaseResponse(_message.Message):
+    """Answers CreatePurchase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURCHASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def purchase(self) -> _purchase_pb2.Purchase:
+        """The purchase as stored."""
+
+    def __init__(
+        self,
+        *,
+        purchase: _purchase_pb2.Purchase | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purchase", b"purchase"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purchase", b"purchase"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePurchaseResponse: _TypeAlias = CreatePurchaseResponse  # noqa: Y015
+
+@_typing.final
+class GetPurchaseRequest(_message.Message):
+    """Asks for a purchase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the purchase. Required."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPurchaseRequest: _TypeAlias = GetPurchaseRequest  # noqa: Y015
+
+@_typing.final
+class GetPurchaseResponse(_message.Message):
+    """Answers GetPurchase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURCHASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def purchase(self) -> _purchase_pb2.Purchase:
+        """The purchase as stored."""
+
+    def __init__(
+        self,
+        *,
+        purchase: _purchase_pb2.Purchase | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purchase", b"purchase"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purchase", b"purchase"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPurchaseResponse: _TypeAlias = GetPurchaseResponse  # noqa: Y015
+
+@_typing.final
+class ListPurchasesRequest(_message.Message):
+    """Asks for a page of purchases."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account that they belong to. Required."""
+    page_size: _builtins.int
+    """At most so many are returned; 1 to 1000. 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPurchasesRequest: _TypeAlias = ListPurchasesRequest  # noqa: Y015
+
+@_typing.final
+class ListPurchasesResponse(_message.Message):
+    """Answers ListPurchases."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURCHASES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def purchases(self) -> _containers.RepeatedCompositeFieldContainer[_purchase_pb2.Purchase]:
+        """The purchases, in the order of the method."""
+
+    def __init__(
+        self,
+        *,
+        purchases: _abc.Iterable[_purchase_pb2.Purchase] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "purchases", b"purchases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPurchasesResponse: _TypeAlias = ListPurchasesResponse  # noqa: Y015
+
+@_typing.final
+class CancelPurchaseRequest(_message.Message):
+    """Asks to cancel a purchase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CANCEL_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the purchase. Required."""
+    etag: _builtins.str
+    """With an etag the stored one must be the same. Empty: whatever it is."""
+    @_builtins.property
+    def cancel_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends; not before purchase_time (CANCEL_EARLIER). Required; microseconds, finer digits are dropped."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        cancel_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "etag", b"etag", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelPurchaseRequest: _TypeAlias = CancelPurchaseRequest  # noqa: Y015
+
+@_typing.final
+class CancelPurchaseResponse(_message.Message):
+    """Answers CancelPurchase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURCHASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def purchase(self) -> _purchase_pb2.Purchase:
+        """The purchase as stored."""
+
+    def __init__(
+        self,
+        *,
+        purchase: _purchase_pb2.Purchase | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purchase", b"purchase"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purchase", b"purchase"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelPurchaseResponse: _TypeAlias = CancelPurchaseResponse  # noqa: Y015
+
+@_typing.final
+class CreateAdHocChargeRequest(_message.Message):
+    """Asks to create an ad-hoc charge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AD_HOC_CHARGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ad_hoc_charge(self) -> _ad_hoc_charge_pb2.AdHocCharge:
+        """The charge to create. Required."""
+
+    def __init__(
+        self,
+        *,
+        ad_hoc_charge: _ad_hoc_charge_pb2.AdHocCharge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge", b"ad_hoc_charge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge", b"ad_hoc_charge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateAdHocChargeRequest: _TypeAlias = CreateAdHocChargeRequest  # noqa: Y015
+
+@_typing.final
+class CreateAdHocChargeResponse(_message.Message):
+    """Answers CreateAdHocCharge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AD_HOC_CHARGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ad_hoc_charge(self) -> _ad_hoc_charge_pb2.AdHocCharge:
+        """The charge as stored."""
+
+    def __init__(
+        self,
+        *,
+        ad_hoc_charge: _ad_hoc_charge_pb2.AdHocCharge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge", b"ad_hoc_charge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge", b"ad_hoc_charge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateAdHocChargeResponse: _TypeAlias = CreateAdHocChargeResponse  # noqa: Y015
+
+@_typing.final
+class GetAdHocChargeRequest(_message.Message):
+    """Asks for an ad-hoc charge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the charge. Required."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAdHocChargeRequest: _TypeAlias = GetAdHocChargeRequest  # noqa: Y015
+
+@_typing.final
+class GetAdHocChargeResponse(_message.Message):
+    """Answers GetAdHocCharge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AD_HOC_CHARGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ad_hoc_charge(self) -> _ad_hoc_charge_pb2.AdHocCharge:
+        """The charge as stored."""
+
+    def __init__(
+        self,
+        *,
+        ad_hoc_charge: _ad_hoc_charge_pb2.AdHocCharge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge", b"ad_hoc_charge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge", b"ad_hoc_charge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAdHocChargeResponse: _TypeAlias = GetAdHocChargeResponse  # noqa: Y015
+
+@_typing.final
+class ListAdHocChargesRequest(_message.Message):
+    """Asks for a page of ad-hoc charges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account that they belong to. Required."""
+    page_size: _builtins.int
+    """At most so many are returned; 1 to 1000. 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAdHocChargesRequest: _TypeAlias = ListAdHocChargesRequest  # noqa: Y015
+
+@_typing.final
+class ListAdHocChargesResponse(_message.Message):
+    """Answers ListAdHocCharges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AD_HOC_CHARGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def ad_hoc_charges(self) -> _containers.RepeatedCompositeFieldContainer[_ad_hoc_charge_pb2.AdHocCharge]:
+        """The charges, in the order of the method."""
+
+    def __init__(
+        self,
+        *,
+        ad_hoc_charges: _abc.Iterable[_ad_hoc_charge_pb2.AdHocCharge] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charges", b"ad_hoc_charges", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAdHocChargesResponse: _TypeAlias = ListAdHocChargesResponse  # noqa: Y015
+
+@_typing.final
+class UpdateAdHocChargeRequest(_message.Message):
+    """Asks to change an ad-hoc charge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AD_HOC_CHARGE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ad_hoc_charge(self) -> _ad_hoc_charge_pb2.AdHocCharge:
+        """The charge: its identity says which, the fields in the mask are its new values. With an etag the stored one
+        must be the same. Required.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change. Empty or absent: every field that may change."""
+
+    def __init__(
+        self,
+        *,
+        ad_hoc_charge: _ad_hoc_charge_pb2.AdHocCharge | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge", b"ad_hoc_charge", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge", b"ad_hoc_charge", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAdHocChargeRequest: _TypeAlias = UpdateAdHocChargeRequest  # noqa: Y015
+
+@_typing.final
+class UpdateAdHocChargeResponse(_message.Message):
+    """Answers UpdateAdHocCharge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AD_HOC_CHARGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ad_hoc_charge(self) -> _ad_hoc_charge_pb2.AdHocCharge:
+        """The charge as stored."""
+
+    def __init__(
+        self,
+        *,
+        ad_hoc_charge: _ad_hoc_charge_pb2.AdHocCharge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge", b"ad_hoc_charge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge", b"ad_hoc_charge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAdHocChargeResponse: _TypeAlias = UpdateAdHocChargeResponse  # noqa: Y015
+
+@_typing.final
+class DeleteAdHocChargeRequest(_message.Message):
+    """Asks to delete an ad-hoc charge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the charge. Required."""
+    etag: _builtins.str
+    """With an etag the stored one must be the same. Empty: whatever it is."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAdHocChargeRequest: _TypeAlias = DeleteAdHocChargeRequest  # noqa: Y015
+
+@_typing.final
+class DeleteAdHocChargeResponse(_message.Message):
+    """Answers DeleteAdHocCharge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAdHocChargeResponse: _TypeAlias = DeleteAdHocChargeResponse  # noqa: Y015

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class AccountServiceStub:
-    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, and grants of
-    promotions.
+    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, grants of promotions,
+    purchases of add-ons, and ad-hoc charges.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -135,11 +135,56 @@ class AccountServiceStub:
                 request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantRequest.SerializeToString,
                 response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantResponse.FromString,
                 _registered_method=True)
+        self.CreatePurchase = channel.unary_unary(
+                '/ratel.account.v1.AccountService/CreatePurchase',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreatePurchaseRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreatePurchaseResponse.FromString,
+                _registered_method=True)
+        self.GetPurchase = channel.unary_unary(
+                '/ratel.account.v1.AccountService/GetPurchase',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetPurchaseRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetPurchaseResponse.FromString,
+                _registered_method=True)
+        self.ListPurchases = channel.unary_unary(
+                '/ratel.account.v1.AccountService/ListPurchases',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListPurchasesRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListPurchasesResponse.FromString,
+                _registered_method=True)
+        self.CancelPurchase = channel.unary_unary(
+                '/ratel.account.v1.AccountService/CancelPurchase',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CancelPurchaseRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CancelPurchaseResponse.FromString,
+                _registered_method=True)
+        self.CreateAdHocCharge = channel.unary_unary(
+                '/ratel.account.v1.AccountService/CreateAdHocCharge',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateAdHocChargeRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateAdHocChargeResponse.FromString,
+                _registered_method=True)
+        self.GetAdHocCharge = channel.unary_unary(
+                '/ratel.account.v1.AccountService/GetAdHocCharge',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetAdHocChargeRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetAdHocChargeResponse.FromString,
+                _registered_method=True)
+        self.ListAdHocCharges = channel.unary_unary(
+                '/ratel.account.v1.AccountService/ListAdHocCharges',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListAdHocChargesRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListAdHocChargesResponse.FromString,
+                _registered_method=True)
+        self.UpdateAdHocCharge = channel.unary_unary(
+                '/ratel.account.v1.AccountService/UpdateAdHocCharge',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateAdHocChargeRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateAdHocChargeResponse.FromString,
+                _registered_method=True)
+        self.DeleteAdHocCharge = channel.unary_unary(
+                '/ratel.account.v1.AccountService/DeleteAdHocCharge',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer:
-    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, and grants of
-    promotions.
+    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, grants of promotions,
+    purchases of add-ons, and ad-hoc charges.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -288,6 +333,74 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreatePurchase(self, request, context):
+        """Buys an add-on for an account, at its prices of this moment. May be repeated. NOT_FOUND names what does not exist,
+        ALREADY_EXISTS an id with other content; a quantity that breaks a rule of its rate is refused with the rule:
+        QUANTITY_BELOW_MINIMUM, QUANTITY_ABOVE_MAXIMUM, QUANTITY_OFF_INCREMENT, UNIT_UNKNOWN, QUANTITY_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPurchase(self, request, context):
+        """Returns a purchase, or NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPurchases(self, request, context):
+        """Lists an account's purchases by id, page by page. NOT_FOUND for an unknown account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelPurchase(self, request, context):
+        """Ends a purchase. While it is free nothing is then charged; afterwards what was paid stays paid. A cancelled purchase
+        stays as it is. NOT_FOUND, ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateAdHocCharge(self, request, context):
+        """Writes down a charge. May be repeated. NOT_FOUND for an unknown account, ALREADY_EXISTS for an id with other content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAdHocCharge(self, request, context):
+        """Returns an ad-hoc charge, or NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAdHocCharges(self, request, context):
+        """Lists an account's ad-hoc charges by id, page by page. NOT_FOUND for an unknown account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateAdHocCharge(self, request, context):
+        """Changes the fields that the mask names; what bills carried of it is corrected on the next. May be repeated. Another
+        etag than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAdHocCharge(self, request, context):
+        """Deletes an ad-hoc charge; what bills carried of it is taken back on the next. ETAG_MISMATCH says that it has
+        changed; NOT_FOUND is the answer when it does not exist, as to a repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -386,6 +499,51 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantRequest.FromString,
                     response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantResponse.SerializeToString,
             ),
+            'CreatePurchase': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePurchase,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreatePurchaseRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreatePurchaseResponse.SerializeToString,
+            ),
+            'GetPurchase': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPurchase,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetPurchaseRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetPurchaseResponse.SerializeToString,
+            ),
+            'ListPurchases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPurchases,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListPurchasesRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListPurchasesResponse.SerializeToString,
+            ),
+            'CancelPurchase': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelPurchase,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CancelPurchaseRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CancelPurchaseResponse.SerializeToString,
+            ),
+            'CreateAdHocCharge': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateAdHocCharge,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateAdHocChargeRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateAdHocChargeResponse.SerializeToString,
+            ),
+            'GetAdHocCharge': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAdHocCharge,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetAdHocChargeRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetAdHocChargeResponse.SerializeToString,
+            ),
+            'ListAdHocCharges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAdHocCharges,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListAdHocChargesRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListAdHocChargesResponse.SerializeToString,
+            ),
+            'UpdateAdHocCharge': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAdHocCharge,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateAdHocChargeRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateAdHocChargeResponse.SerializeToString,
+            ),
+            'DeleteAdHocCharge': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAdHocCharge,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'ratel.account.v1.AccountService', rpc_method_handlers)
@@ -395,8 +553,8 @@ def add_AccountServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
-    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, and grants of
-    promotions.
+    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, grants of promotions,
+    purchases of add-ons, and ad-hoc charges.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -906,6 +1064,249 @@ class AccountService:
             '/ratel.account.v1.AccountService/DeleteGrant',
             ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantRequest.SerializeToString,
             ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePurchase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/CreatePurchase',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreatePurchaseRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreatePurchaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPurchase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/GetPurchase',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.GetPurchaseRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.GetPurchaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPurchases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/ListPurchases',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListPurchasesRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListPurchasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelPurchase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/CancelPurchase',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CancelPurchaseRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CancelPurchaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateAdHocCharge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/CreateAdHocCharge',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreateAdHocChargeRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreateAdHocChargeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAdHocCharge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/GetAdHocCharge',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.GetAdHocChargeRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.GetAdHocChargeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAdHocCharges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/ListAdHocCharges',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListAdHocChargesRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListAdHocChargesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAdHocCharge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/UpdateAdHocCharge',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateAdHocChargeRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateAdHocChargeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAdHocCharge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/DeleteAdHocCharge',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,8 +13,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccountServiceStub:
-    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, and grants of
-    promotions.
+    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, grants of promotions,
+    purchases of add-ons, and ad-hoc charges.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -78,10 +78,37 @@ class AccountServiceStub:
     """Deletes a grant as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when it
     does not exist, as to a repeat.
     """
+    CreatePurchase: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreatePurchaseRequest, _account_service_pb2.CreatePurchaseResponse]
+    """Buys an add-on for an account, at its prices of this moment. May be repeated. NOT_FOUND names what does not exist,
+    ALREADY_EXISTS an id with other content; a quantity that breaks a rule of its rate is refused with the rule:
+    QUANTITY_BELOW_MINIMUM, QUANTITY_ABOVE_MAXIMUM, QUANTITY_OFF_INCREMENT, UNIT_UNKNOWN, QUANTITY_MISSING.
+    """
+    GetPurchase: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetPurchaseRequest, _account_service_pb2.GetPurchaseResponse]
+    """Returns a purchase, or NOT_FOUND."""
+    ListPurchases: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListPurchasesRequest, _account_service_pb2.ListPurchasesResponse]
+    """Lists an account's purchases by id, page by page. NOT_FOUND for an unknown account."""
+    CancelPurchase: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CancelPurchaseRequest, _account_service_pb2.CancelPurchaseResponse]
+    """Ends a purchase. While it is free nothing is then charged; afterwards what was paid stays paid. A cancelled purchase
+    stays as it is. NOT_FOUND, ETAG_MISMATCH.
+    """
+    CreateAdHocCharge: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateAdHocChargeRequest, _account_service_pb2.CreateAdHocChargeResponse]
+    """Writes down a charge. May be repeated. NOT_FOUND for an unknown account, ALREADY_EXISTS for an id with other content."""
+    GetAdHocCharge: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAdHocChargeRequest, _account_service_pb2.GetAdHocChargeResponse]
+    """Returns an ad-hoc charge, or NOT_FOUND."""
+    ListAdHocCharges: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListAdHocChargesRequest, _account_service_pb2.ListAdHocChargesResponse]
+    """Lists an account's ad-hoc charges by id, page by page. NOT_FOUND for an unknown account."""
+    UpdateAdHocCharge: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAdHocChargeRequest, _account_service_pb2.UpdateAdHocChargeResponse]
+    """Changes the fields that the mask names; what bills carried of it is corrected on the next. May be repeated. Another
+    etag than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+    """
+    DeleteAdHocCharge: _aio.UnaryUnaryMultiCallable[_account_service_pb2.DeleteAdHocChargeRequest, _account_service_pb2.DeleteAdHocChargeResponse]
+    """Deletes an ad-hoc charge; what bills carried of it is taken back on the next. ETAG_MISMATCH says that it has
+    changed; NOT_FOUND is the answer when it does not exist, as to a repeat.
+    """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, and grants of
-    promotions.
+    """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, grants of promotions,
+    purchases of add-ons, and ad-hoc charges.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -256,6 +283,87 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_account_service_pb2.DeleteGrantResponse]:
         """Deletes a grant as if it had never been. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when it
         does not exist, as to a repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def CreatePurchase(
+        self,
+        request: _account_service_pb2.CreatePurchaseRequest,
+        context: _aio.ServicerContext[_account_service_pb2.CreatePurchaseRequest, _abc.Awaitable[_account_service_pb2.CreatePurchaseResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.CreatePurchaseResponse]:
+        """Buys an add-on for an account, at its prices of this moment. May be repeated. NOT_FOUND names what does not exist,
+        ALREADY_EXISTS an id with other content; a quantity that breaks a rule of its rate is refused with the rule:
+        QUANTITY_BELOW_MINIMUM, QUANTITY_ABOVE_MAXIMUM, QUANTITY_OFF_INCREMENT, UNIT_UNKNOWN, QUANTITY_MISSING.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPurchase(
+        self,
+        request: _account_service_pb2.GetPurchaseRequest,
+        context: _aio.ServicerContext[_account_service_pb2.GetPurchaseRequest, _abc.Awaitable[_account_service_pb2.GetPurchaseResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.GetPurchaseResponse]:
+        """Returns a purchase, or NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListPurchases(
+        self,
+        request: _account_service_pb2.ListPurchasesRequest,
+        context: _aio.ServicerContext[_account_service_pb2.ListPurchasesRequest, _abc.Awaitable[_account_service_pb2.ListPurchasesResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.ListPurchasesResponse]:
+        """Lists an account's purchases by id, page by page. NOT_FOUND for an unknown account."""
+
+    @_abc_1.abstractmethod
+    def CancelPurchase(
+        self,
+        request: _account_service_pb2.CancelPurchaseRequest,
+        context: _aio.ServicerContext[_account_service_pb2.CancelPurchaseRequest, _abc.Awaitable[_account_service_pb2.CancelPurchaseResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.CancelPurchaseResponse]:
+        """Ends a purchase. While it is free nothing is then charged; afterwards what was paid stays paid. A cancelled purchase
+        stays as it is. NOT_FOUND, ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateAdHocCharge(
+        self,
+        request: _account_service_pb2.CreateAdHocChargeRequest,
+        context: _aio.ServicerContext[_account_service_pb2.CreateAdHocChargeRequest, _abc.Awaitable[_account_service_pb2.CreateAdHocChargeResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.CreateAdHocChargeResponse]:
+        """Writes down a charge. May be repeated. NOT_FOUND for an unknown account, ALREADY_EXISTS for an id with other content."""
+
+    @_abc_1.abstractmethod
+    def GetAdHocCharge(
+        self,
+        request: _account_service_pb2.GetAdHocChargeRequest,
+        context: _aio.ServicerContext[_account_service_pb2.GetAdHocChargeRequest, _abc.Awaitable[_account_service_pb2.GetAdHocChargeResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.GetAdHocChargeResponse]:
+        """Returns an ad-hoc charge, or NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListAdHocCharges(
+        self,
+        request: _account_service_pb2.ListAdHocChargesRequest,
+        context: _aio.ServicerContext[_account_service_pb2.ListAdHocChargesRequest, _abc.Awaitable[_account_service_pb2.ListAdHocChargesResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.ListAdHocChargesResponse]:
+        """Lists an account's ad-hoc charges by id, page by page. NOT_FOUND for an unknown account."""
+
+    @_abc_1.abstractmethod
+    def UpdateAdHocCharge(
+        self,
+        request: _account_service_pb2.UpdateAdHocChargeRequest,
+        context: _aio.ServicerContext[_account_service_pb2.UpdateAdHocChargeRequest, _abc.Awaitable[_account_service_pb2.UpdateAdHocChargeResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.UpdateAdHocChargeResponse]:
+        """Changes the fields that the mask names; what bills carried of it is corrected on the next. May be repeated. Another
+        etag than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteAdHocCharge(
+        self,
+        request: _account_service_pb2.DeleteAdHocChargeRequest,
+        context: _aio.ServicerContext[_account_service_pb2.DeleteAdHocChargeRequest, _abc.Awaitable[_account_service_pb2.DeleteAdHocChargeResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.DeleteAdHocChargeResponse]:
+        """Deletes an ad-hoc charge; what bills carried of it is taken back on the next. ETAG_MISMATCH says that it has
+        changed; NOT_FOUND is the answer when it does not exist, as to a repeat.
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _aio.Server) -> None: ...

@@ -9,6 +9,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from ratel.catalog.v1 import add_on_pb2 as _add_on_pb2
 from ratel.catalog.v1 import aggregation_pb2 as _aggregation_pb2
 from ratel.catalog.v1 import counter_pb2 as _counter_pb2
 from ratel.catalog.v1 import meter_pb2 as _meter_pb2
@@ -2463,6 +2464,261 @@ class DeletePromotionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeletePromotionResponse: _TypeAlias = DeletePromotionResponse  # noqa: Y015
+
+@_typing.final
+class CreateAddOnRequest(_message.Message):
+    """Asks to create an add-on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADD_ON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def add_on(self) -> _add_on_pb2.AddOn:
+        """The add-on to create. Required."""
+
+    def __init__(
+        self,
+        *,
+        add_on: _add_on_pb2.AddOn | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateAddOnRequest: _TypeAlias = CreateAddOnRequest  # noqa: Y015
+
+@_typing.final
+class CreateAddOnResponse(_message.Message):
+    """Answers CreateAddOn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADD_ON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def add_on(self) -> _add_on_pb2.AddOn:
+        """The add-on as stored."""
+
+    def __init__(
+        self,
+        *,
+        add_on: _add_on_pb2.AddOn | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateAddOnResponse: _TypeAlias = CreateAddOnResponse  # noqa: Y015
+
+@_typing.final
+class GetAddOnRequest(_message.Message):
+    """Asks for an add-on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the add-on. Required."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAddOnRequest: _TypeAlias = GetAddOnRequest  # noqa: Y015
+
+@_typing.final
+class GetAddOnResponse(_message.Message):
+    """Answers GetAddOn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADD_ON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def add_on(self) -> _add_on_pb2.AddOn:
+        """The add-on as stored."""
+
+    def __init__(
+        self,
+        *,
+        add_on: _add_on_pb2.AddOn | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAddOnResponse: _TypeAlias = GetAddOnResponse  # noqa: Y015
+
+@_typing.final
+class ListAddOnsRequest(_message.Message):
+    """Asks for a page of add-ons."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """Only those of this product. Empty: of all."""
+    page_size: _builtins.int
+    """At most so many are returned; 1 to 1000. 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAddOnsRequest: _TypeAlias = ListAddOnsRequest  # noqa: Y015
+
+@_typing.final
+class ListAddOnsResponse(_message.Message):
+    """Answers ListAddOns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADD_ONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def add_ons(self) -> _containers.RepeatedCompositeFieldContainer[_add_on_pb2.AddOn]:
+        """The add-ons, by id."""
+
+    def __init__(
+        self,
+        *,
+        add_ons: _abc.Iterable[_add_on_pb2.AddOn] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_ons", b"add_ons", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAddOnsResponse: _TypeAlias = ListAddOnsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateAddOnRequest(_message.Message):
+    """Asks to change an add-on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADD_ON_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def add_on(self) -> _add_on_pb2.AddOn:
+        """The add-on: its id says which, the fields in the mask are its new values. With an etag the stored one must be
+        the same. Required.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change; a path names a field of the add-on, or one inside a message of it. Empty or absent: every
+        field that may change.
+        """
+
+    def __init__(
+        self,
+        *,
+        add_on: _add_on_pb2.AddOn | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAddOnRequest: _TypeAlias = UpdateAddOnRequest  # noqa: Y015
+
+@_typing.final
+class UpdateAddOnResponse(_message.Message):
+    """Answers UpdateAddOn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADD_ON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def add_on(self) -> _add_on_pb2.AddOn:
+        """The add-on as stored."""
+
+    def __init__(
+        self,
+        *,
+        add_on: _add_on_pb2.AddOn | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAddOnResponse: _TypeAlias = UpdateAddOnResponse  # noqa: Y015
+
+@_typing.final
+class DeleteAddOnRequest(_message.Message):
+    """Asks to delete an add-on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the add-on. Required."""
+    etag: _builtins.str
+    """With an etag the stored one must be the same. Empty: whatever it is."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAddOnRequest: _TypeAlias = DeleteAddOnRequest  # noqa: Y015
+
+@_typing.final
+class DeleteAddOnResponse(_message.Message):
+    """Answers DeleteAddOn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAddOnResponse: _TypeAlias = DeleteAddOnResponse  # noqa: Y015
 
 @_typing.final
 class GetSettingsRequest(_message.Message):

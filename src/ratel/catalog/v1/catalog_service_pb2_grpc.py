@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class CatalogServiceStub:
-    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings and
-    promotions, and the settings.
+    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings, promotions and
+    add-ons, and the settings.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -270,6 +270,31 @@ class CatalogServiceStub:
                 request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionRequest.SerializeToString,
                 response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionResponse.FromString,
                 _registered_method=True)
+        self.CreateAddOn = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/CreateAddOn',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreateAddOnRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreateAddOnResponse.FromString,
+                _registered_method=True)
+        self.GetAddOn = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/GetAddOn',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetAddOnRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetAddOnResponse.FromString,
+                _registered_method=True)
+        self.ListAddOns = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/ListAddOns',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListAddOnsRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListAddOnsResponse.FromString,
+                _registered_method=True)
+        self.UpdateAddOn = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/UpdateAddOn',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdateAddOnRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdateAddOnResponse.FromString,
+                _registered_method=True)
+        self.DeleteAddOn = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/DeleteAddOn',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteAddOnRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteAddOnResponse.FromString,
+                _registered_method=True)
         self.GetSettings = channel.unary_unary(
                 '/ratel.catalog.v1.CatalogService/GetSettings',
                 request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetSettingsRequest.SerializeToString,
@@ -283,8 +308,8 @@ class CatalogServiceStub:
 
 
 class CatalogServiceServicer:
-    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings and
-    promotions, and the settings.
+    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings, promotions and
+    add-ons, and the settings.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -636,6 +661,43 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateAddOn(self, request, context):
+        """Creates an add-on. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAddOn(self, request, context):
+        """Returns an add-on, or NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAddOns(self, request, context):
+        """Lists add-ons by id, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateAddOn(self, request, context):
+        """Changes the fields that the mask names; purchases that were made keep their prices. May be repeated. Another etag
+        than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAddOn(self, request, context):
+        """Deletes an add-on. IN_USE names a purchase of it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer
+        when it does not exist, as to a repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSettings(self, request, context):
         """Returns the settings.
         """
@@ -883,6 +945,31 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionRequest.FromString,
                     response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionResponse.SerializeToString,
             ),
+            'CreateAddOn': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateAddOn,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreateAddOnRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreateAddOnResponse.SerializeToString,
+            ),
+            'GetAddOn': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAddOn,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetAddOnRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetAddOnResponse.SerializeToString,
+            ),
+            'ListAddOns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAddOns,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListAddOnsRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListAddOnsResponse.SerializeToString,
+            ),
+            'UpdateAddOn': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAddOn,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdateAddOnRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdateAddOnResponse.SerializeToString,
+            ),
+            'DeleteAddOn': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAddOn,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteAddOnRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteAddOnResponse.SerializeToString,
+            ),
             'GetSettings': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSettings,
                     request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetSettingsRequest.FromString,
@@ -902,8 +989,8 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService:
-    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings and
-    promotions, and the settings.
+    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings, promotions and
+    add-ons, and the settings.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -2142,6 +2229,141 @@ class CatalogService:
             '/ratel.catalog.v1.CatalogService/DeletePromotion',
             ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionRequest.SerializeToString,
             ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateAddOn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/CreateAddOn',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreateAddOnRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreateAddOnResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAddOn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/GetAddOn',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetAddOnRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetAddOnResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAddOns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/ListAddOns',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListAddOnsRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListAddOnsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAddOn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/UpdateAddOn',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdateAddOnRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdateAddOnResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAddOn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/DeleteAddOn',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteAddOnRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeleteAddOnResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,8 +13,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CatalogServiceStub:
-    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings and
-    promotions, and the settings.
+    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings, promotions and
+    add-ons, and the settings.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -160,14 +160,28 @@ class CatalogServiceStub:
     """Deletes a promotion. IN_USE names a grant of it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer
     when it does not exist, as to a repeat.
     """
+    CreateAddOn: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateAddOnRequest, _catalog_service_pb2.CreateAddOnResponse]
+    """Creates an add-on. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
+    GetAddOn: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetAddOnRequest, _catalog_service_pb2.GetAddOnResponse]
+    """Returns an add-on, or NOT_FOUND."""
+    ListAddOns: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListAddOnsRequest, _catalog_service_pb2.ListAddOnsResponse]
+    """Lists add-ons by id, page by page."""
+    UpdateAddOn: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateAddOnRequest, _catalog_service_pb2.UpdateAddOnResponse]
+    """Changes the fields that the mask names; purchases that were made keep their prices. May be repeated. Another etag
+    than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+    """
+    DeleteAddOn: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteAddOnRequest, _catalog_service_pb2.DeleteAddOnResponse]
+    """Deletes an add-on. IN_USE names a purchase of it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer
+    when it does not exist, as to a repeat.
+    """
     GetSettings: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetSettingsRequest, _catalog_service_pb2.GetSettingsResponse]
     """Returns the settings."""
     UpdateSettings: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateSettingsRequest, _catalog_service_pb2.UpdateSettingsResponse]
     """Changes the settings that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings and
-    promotions, and the settings.
+    """Keeps what can be sold: products, meters, aggregations, counters, plan templates, plans, pricings, promotions and
+    add-ons, and the settings.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -585,6 +599,50 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.DeletePromotionRequest, _abc.Awaitable[_catalog_service_pb2.DeletePromotionResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.DeletePromotionResponse]:
         """Deletes a promotion. IN_USE names a grant of it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer
+        when it does not exist, as to a repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateAddOn(
+        self,
+        request: _catalog_service_pb2.CreateAddOnRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.CreateAddOnRequest, _abc.Awaitable[_catalog_service_pb2.CreateAddOnResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.CreateAddOnResponse]:
+        """Creates an add-on. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
+
+    @_abc_1.abstractmethod
+    def GetAddOn(
+        self,
+        request: _catalog_service_pb2.GetAddOnRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.GetAddOnRequest, _abc.Awaitable[_catalog_service_pb2.GetAddOnResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.GetAddOnResponse]:
+        """Returns an add-on, or NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListAddOns(
+        self,
+        request: _catalog_service_pb2.ListAddOnsRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.ListAddOnsRequest, _abc.Awaitable[_catalog_service_pb2.ListAddOnsResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.ListAddOnsResponse]:
+        """Lists add-ons by id, page by page."""
+
+    @_abc_1.abstractmethod
+    def UpdateAddOn(
+        self,
+        request: _catalog_service_pb2.UpdateAddOnRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.UpdateAddOnRequest, _abc.Awaitable[_catalog_service_pb2.UpdateAddOnResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.UpdateAddOnResponse]:
+        """Changes the fields that the mask names; purchases that were made keep their prices. May be repeated. Another etag
+        than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteAddOn(
+        self,
+        request: _catalog_service_pb2.DeleteAddOnRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.DeleteAddOnRequest, _abc.Awaitable[_catalog_service_pb2.DeleteAddOnResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.DeleteAddOnResponse]:
+        """Deletes an add-on. IN_USE names a purchase of it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer
         when it does not exist, as to a repeat.
         """
 

@@ -19,6 +19,7 @@ from ratel.core.money import exact
 from ratel.core.period import Frequency, Grid, Period, local_date, start_of_day
 from ratel.core.plan import bill_grid
 from ratel.core.rating.draft import Draft, ThingUsage
+from ratel.core.rating.purchases import dated_items
 from ratel.core.rating.rate import BILL_PASSES, SERVICE_PASSES, add_passes, empty_draft
 from ratel.core.rating.scope import Budget, RatingContext, Scope, services_of, thing_parts_of, unattached_reads
 from ratel.core.rating.unpriced import unattached_usages, unpriced_usages
@@ -85,7 +86,8 @@ def survey_due(context: RatingContext, frequency: Frequency, invoice_date: date)
     if closed is not None:
         reads = tuple(unattached_reads(context, services_of(context, closed), closed))
     asked = closed or known_period(invoice_date)
-    return Scope(context, asked, services, parts, tuple(budget.spend_windows(thing_parts)), reads)
+    dated = tuple(_dated(context, frequency, invoice_date))
+    return Scope(context, asked, services, parts, tuple(budget.spend_windows(thing_parts)), reads, dated=dated)
 
 
 def _services(context: RatingContext, frequency: Frequency, invoice_date: date) -> Iterator[Service]:
@@ -124,6 +126,24 @@ def _closed_period(context: RatingContext, frequency: Frequency, invoice_date: d
             end = start_of_day(invoice_date, grid.zone)
             return Period(grid.period_at(end - timedelta.resolution).start, end)
     return None
+
+
+def main_frequency(context: RatingContext) -> Frequency:
+    """Return the frequency on whose bills stands what is of no plan: the first attachment's, else monthly."""
+    first = min(context.attachments, key=lambda each: (each.period.start, each.id), default=None)
+    return context.plans[first.plan_id].template.frequency if first else Frequency.MONTHLY
+
+
+def _dated(context: RatingContext, frequency: Frequency, invoice_date: date) -> Iterator[tuple[date, LineItem]]:
+    """Yield what falls due at an instant, with the day: where the account's own bill periods next begin."""
+    if frequency is not main_frequency(context):
+        return
+    settings, epoch = context.settings, context.account.epoch
+    grid = Grid(frequency, 1, settings.epoch(frequency) if epoch is None else epoch, settings.time_zone)
+    for item in dated_items(context):
+        day = _boundary_from(grid, item.service.start)
+        if day <= invoice_date:
+            yield day, item
 
 
 # --- When it falls due ------------------------------------------------------------------------------------------------
@@ -195,6 +215,8 @@ def _by_day(draft: Draft, calendar: _Calendar) -> dict[date, Draft]:
             usages[day].append(usage)
     for item in draft.line_items:
         items[calendar.date_of(item)].append(item)
+    for day, item in draft.scope.dated:
+        items[day].append(item)
     return {
         day: replace(
             draft,

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import MAXYEAR, datetime
+from datetime import MAXYEAR, date, datetime
 from itertools import pairwise
 
 from ratel.core.account import Account, Attachment
+from ratel.core.bill import LineItem
 from ratel.core.compiled import CompiledPlan
 from ratel.core.counter import Adjustment
 from ratel.core.errors import Invalid, PeriodInvalid, Violation
@@ -14,7 +15,9 @@ from ratel.core.limits import BILL_WINDOWS_MAX, RATING_WINDOWS_MAX, RATING_YEARS
 from ratel.core.meter import Meter, counting_rollup
 from ratel.core.money import exact
 from ratel.core.period import Period
+from ratel.core.plan import Settings
 from ratel.core.promotion import GrantedPromotion
+from ratel.core.purchase import AdHocCharge, Purchase
 from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, service_of, thing_part
 
 
@@ -28,6 +31,9 @@ class RatingContext:
         plans: those of the attachments, by id.
         meters: all meters, so that usage outside attachments is found.
         granted: the promotions of the account's grants; those that never overlap the attachments do no harm.
+        settings: what holds for accounts without a plan too.
+        purchases: for bills only: all of them.
+        ad_hoc_charges: for bills only: all of them.
     """
 
     account: Account
@@ -36,6 +42,9 @@ class RatingContext:
     plans: dict[str, CompiledPlan]
     meters: tuple[Meter, ...] = ()
     granted: tuple[GrantedPromotion, ...] = ()
+    settings: Settings = Settings()
+    purchases: tuple[Purchase, ...] = ()
+    ad_hoc_charges: tuple[AdHocCharge, ...] = ()
 
     @property
     def cuts(self) -> list[datetime]:
@@ -55,6 +64,7 @@ class Scope:
         thing_parts: by service, then thing, then time.
         unattached: the event counts to read where the account is on no plan of the meter's product.
         before: what must be rated before, only for what it leaves of promotions.
+        dated: for bills only: what falls due on a day beside all service.
     """
 
     context: RatingContext
@@ -64,6 +74,7 @@ class Scope:
     thing_parts: tuple[ThingPart, ...]
     unattached: tuple[Read, ...]
     before: "Scope | None" = None
+    dated: tuple[tuple[date, LineItem], ...] = ()
 
     @property
     def counted(self) -> Iterator[Read]:

@@ -49,6 +49,12 @@ class _LineItemKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LineItem
     """A counter's fall; negative with positive prices."""
     LINE_ITEM_KIND_PROMOTION: _LineItemKind.ValueType  # 16
     """What a promotion or a trial takes off; negative."""
+    LINE_ITEM_KIND_PURCHASE: _LineItemKind.ValueType  # 17
+    """A purchase of an add-on. Only on bills."""
+    LINE_ITEM_KIND_SETUP_FEE: _LineItemKind.ValueType  # 18
+    """The setup fee of a purchase. Only on bills."""
+    LINE_ITEM_KIND_AD_HOC: _LineItemKind.ValueType  # 19
+    """An ad-hoc charge. Only on bills."""
 
 class LineItemKind(_LineItemKind, metaclass=_LineItemKindEnumTypeWrapper):
     """The kinds of line items."""
@@ -73,6 +79,12 @@ LINE_ITEM_KIND_COUNTER_ADJUSTMENT_CREDIT: LineItemKind.ValueType  # 8
 """A counter's fall; negative with positive prices."""
 LINE_ITEM_KIND_PROMOTION: LineItemKind.ValueType  # 16
 """What a promotion or a trial takes off; negative."""
+LINE_ITEM_KIND_PURCHASE: LineItemKind.ValueType  # 17
+"""A purchase of an add-on. Only on bills."""
+LINE_ITEM_KIND_SETUP_FEE: LineItemKind.ValueType  # 18
+"""The setup fee of a purchase. Only on bills."""
+LINE_ITEM_KIND_AD_HOC: LineItemKind.ValueType  # 19
+"""An ad-hoc charge. Only on bills."""
 Global___LineItemKind: _TypeAlias = LineItemKind  # noqa: Y015
 
 @_typing.final
@@ -121,6 +133,9 @@ class LineItem(_message.Message):
     STANDING_CHARGE_FIELD_NUMBER: _builtins.int
     SPEND_FIELD_NUMBER: _builtins.int
     PROMOTION_FIELD_NUMBER: _builtins.int
+    PURCHASE_FIELD_NUMBER: _builtins.int
+    PURCHASE_ID_FIELD_NUMBER: _builtins.int
+    AD_HOC_CHARGE_ID_FIELD_NUMBER: _builtins.int
     PROMOTION_ID_FIELD_NUMBER: _builtins.int
     GRANT_ID_FIELD_NUMBER: _builtins.int
     LINE_NUMBER_FIELD_NUMBER: _builtins.int
@@ -149,6 +164,10 @@ class LineItem(_message.Message):
     """The amount, a decimal with exactly the currency's digits; negative for a credit."""
     exact_amount: _builtins.str
     """The amount before it was rounded and, of a credit, capped; a decimal."""
+    purchase_id: _builtins.str
+    """The purchase that is charged; empty for other kinds."""
+    ad_hoc_charge_id: _builtins.str
+    """The ad-hoc charge; empty for other kinds."""
     promotion_id: _builtins.str
     """The promotion that took off; empty for other kinds and for a trial."""
     grant_id: _builtins.str
@@ -167,7 +186,7 @@ class LineItem(_message.Message):
 
     @_builtins.property
     def service_end_time(self) -> _timestamp_pb2.Timestamp:
-        """The first instant after that service."""
+        """The first instant after that service. Absent of what falls due at an instant: purchases, setup fees, ad-hoc charges."""
 
     @_builtins.property
     def usage(self) -> Global___UsageWorkings:
@@ -188,6 +207,10 @@ class LineItem(_message.Message):
     @_builtins.property
     def promotion(self) -> Global___PromotionWorkings:
         """Of PROMOTION."""
+
+    @_builtins.property
+    def purchase(self) -> Global___PurchaseWorkings:
+        """Of PURCHASE."""
 
     @_builtins.property
     def correction(self) -> Global___Correction:
@@ -218,18 +241,21 @@ class LineItem(_message.Message):
         standing_charge: Global___StandingChargeWorkings | None = ...,
         spend: Global___SpendWorkings | None = ...,
         promotion: Global___PromotionWorkings | None = ...,
+        purchase: Global___PurchaseWorkings | None = ...,
+        purchase_id: _builtins.str = ...,
+        ad_hoc_charge_id: _builtins.str = ...,
         promotion_id: _builtins.str = ...,
         grant_id: _builtins.str = ...,
         line_number: _builtins.int = ...,
         correction: Global___Correction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "compound_aggregation_id", b"compound_aggregation_id", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "priced", b"priced", "promotion", b"promotion", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "compound_aggregation_id", b"compound_aggregation_id", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "priced", b"priced", "promotion", b"promotion", "purchase", b"purchase", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "compound_aggregation_id", b"compound_aggregation_id", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge_id", b"ad_hoc_charge_id", "aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "compound_aggregation_id", b"compound_aggregation_id", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "purchase", b"purchase", "purchase_id", b"purchase_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_priced: _TypeAlias = _typing.Literal["aggregation_id", "compound_aggregation_id", "counter_id"]  # noqa: Y015
     _WhichOneofArgType_priced: _TypeAlias = _typing.Literal["priced", b"priced"]  # noqa: Y015
-    _WhichOneofReturnType_workings: _TypeAlias = _typing.Literal["usage", "counter", "standing_charge", "spend", "promotion"]  # noqa: Y015
+    _WhichOneofReturnType_workings: _TypeAlias = _typing.Literal["usage", "counter", "standing_charge", "spend", "promotion", "purchase"]  # noqa: Y015
     _WhichOneofArgType_workings: _TypeAlias = _typing.Literal["workings", b"workings"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_priced) -> _WhichOneofReturnType_priced | None: ...
@@ -345,6 +371,66 @@ class UsageWorkings(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UsageWorkings: _TypeAlias = UsageWorkings  # noqa: Y015
+
+@_typing.final
+class PurchaseWorkings(_message.Message):
+    """Shows how a purchase became an amount: the flat price and the amounts of the rates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLAT_PRICE_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
+    flat_price: _builtins.str
+    """The flat price, a decimal with the currency's digits; empty when there is none."""
+    @_builtins.property
+    def rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___PurchasedRate]:
+        """What each rate comes to, in the order of the add-on."""
+
+    def __init__(
+        self,
+        *,
+        flat_price: _builtins.str = ...,
+        rates: _abc.Iterable[Global___PurchasedRate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flat_price", b"flat_price", "rates", b"rates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurchaseWorkings: _TypeAlias = PurchaseWorkings  # noqa: Y015
+
+@_typing.final
+class PurchasedRate(_message.Message):
+    """What quantities of one unit of an add-on come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    CUMULATIVE_FIELD_NUMBER: _builtins.int
+    PRICED_QUANTITY_FIELD_NUMBER: _builtins.int
+    unit: _builtins.str
+    """The unit."""
+    cumulative: _builtins.bool
+    """Whether each unit was priced at its own band."""
+    @_builtins.property
+    def priced_quantity(self) -> Global___PricedQuantity:
+        """The quantity and what the bands make of it."""
+
+    def __init__(
+        self,
+        *,
+        unit: _builtins.str = ...,
+        cumulative: _builtins.bool = ...,
+        priced_quantity: Global___PricedQuantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["priced_quantity", b"priced_quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cumulative", b"cumulative", "priced_quantity", b"priced_quantity", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurchasedRate: _TypeAlias = PurchasedRate  # noqa: Y015
 
 @_typing.final
 class Accumulation(_message.Message):

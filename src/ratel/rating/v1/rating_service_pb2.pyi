@@ -243,3 +243,97 @@ class RateAccountsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
 Global___RateAccountsResponse: _TypeAlias = RateAccountsResponse  # noqa: Y015
+
+@_typing.final
+class QuoteAddOnRequest(_message.Message):
+    """Asks what quantities of an add-on cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class QuantitiesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ADD_ON_ID_FIELD_NUMBER: _builtins.int
+    QUANTITIES_FIELD_NUMBER: _builtins.int
+    FURTHER_FIELD_NUMBER: _builtins.int
+    add_on_id: _builtins.str
+    """The add-on. Required."""
+    further: _builtins.bool
+    """Whether the account has an active purchase of the add-on: then minimums do not bind, and no setup fee is due."""
+    @_builtins.property
+    def quantities(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """How much of each unit, as in Purchase."""
+
+    def __init__(
+        self,
+        *,
+        add_on_id: _builtins.str = ...,
+        quantities: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        further: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_on_id", b"add_on_id", "further", b"further", "quantities", b"quantities"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteAddOnRequest: _TypeAlias = QuoteAddOnRequest  # noqa: Y015
+
+@_typing.final
+class QuoteAddOnResponse(_message.Message):
+    """Answers QuoteAddOn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    SETUP_FEE_FIELD_NUMBER: _builtins.int
+    PURCHASE_FIELD_NUMBER: _builtins.int
+    DISPLAY_PRICES_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """The currency of the amounts."""
+    amount: _builtins.str
+    """What the purchase costs without the setup fee, a decimal with the currency's digits."""
+    setup_fee: _builtins.str
+    """The setup fee, a decimal with the currency's digits; empty when none is due."""
+    @_builtins.property
+    def purchase(self) -> _line_item_pb2.PurchaseWorkings:
+        """How the amount came about."""
+
+    @_builtins.property
+    def display_prices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What people read of the rates that are sold by increments, such as "5.00 per 5 users"; in the order of the add-on."""
+
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        setup_fee: _builtins.str = ...,
+        purchase: _line_item_pb2.PurchaseWorkings | None = ...,
+        display_prices: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purchase", b"purchase"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "display_prices", b"display_prices", "purchase", b"purchase", "setup_fee", b"setup_fee"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteAddOnResponse: _TypeAlias = QuoteAddOnResponse  # noqa: Y015

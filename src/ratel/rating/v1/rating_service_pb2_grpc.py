@@ -40,6 +40,11 @@ class RatingServiceStub:
                 request_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteRequest.SerializeToString,
                 response_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteResponse.FromString,
                 _registered_method=True)
+        self.QuoteAddOn = channel.unary_unary(
+                '/ratel.rating.v1.RatingService/QuoteAddOn',
+                request_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteAddOnRequest.SerializeToString,
+                response_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteAddOnResponse.FromString,
+                _registered_method=True)
         self.RateAccount = channel.unary_unary(
                 '/ratel.rating.v1.RatingService/RateAccount',
                 request_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountRequest.SerializeToString,
@@ -59,6 +64,14 @@ class RatingServiceServicer:
     def Quote(self, request, context):
         """Prices a quantity with given bands: amount and workings. Looks nothing up. INVALID_ARGUMENT for wrong bands or
         decimals.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QuoteAddOn(self, request, context):
+        """Prices quantities of an add-on without buying it. NOT_FOUND for an unknown add-on; the quantities are checked like
+        those of a purchase.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,6 +100,11 @@ def add_RatingServiceServicer_to_server(servicer, server):
                     servicer.Quote,
                     request_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteRequest.FromString,
                     response_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteResponse.SerializeToString,
+            ),
+            'QuoteAddOn': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuoteAddOn,
+                    request_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteAddOnRequest.FromString,
+                    response_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteAddOnResponse.SerializeToString,
             ),
             'RateAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.RateAccount,
@@ -127,6 +145,33 @@ class RatingService:
             '/ratel.rating.v1.RatingService/Quote',
             ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteRequest.SerializeToString,
             ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuoteAddOn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.rating.v1.RatingService/QuoteAddOn',
+            ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteAddOnRequest.SerializeToString,
+            ratel_dot_rating_dot_v1_dot_rating__service__pb2.QuoteAddOnResponse.FromString,
             options,
             channel_credentials,
             insecure,

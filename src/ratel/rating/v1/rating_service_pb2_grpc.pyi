@@ -20,6 +20,10 @@ class RatingServiceStub:
     """Prices a quantity with given bands: amount and workings. Looks nothing up. INVALID_ARGUMENT for wrong bands or
     decimals.
     """
+    QuoteAddOn: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.QuoteAddOnRequest, _rating_service_pb2.QuoteAddOnResponse]
+    """Prices quantities of an add-on without buying it. NOT_FOUND for an unknown add-on; the quantities are checked like
+    those of a purchase.
+    """
     RateAccount: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.RateAccountRequest, _rating_service_pb2.RateAccountResponse]
     """Rates an account's service inside a period, from one snapshot: usage so far, and time charges for the whole period.
     NOT_FOUND for an unknown account.
@@ -40,6 +44,16 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_rating_service_pb2.QuoteResponse]:
         """Prices a quantity with given bands: amount and workings. Looks nothing up. INVALID_ARGUMENT for wrong bands or
         decimals.
+        """
+
+    @_abc_1.abstractmethod
+    def QuoteAddOn(
+        self,
+        request: _rating_service_pb2.QuoteAddOnRequest,
+        context: _aio.ServicerContext[_rating_service_pb2.QuoteAddOnRequest, _abc.Awaitable[_rating_service_pb2.QuoteAddOnResponse]],
+    ) -> _abc.Awaitable[_rating_service_pb2.QuoteAddOnResponse]:
+        """Prices quantities of an add-on without buying it. NOT_FOUND for an unknown add-on; the quantities are checked like
+        those of a purchase.
         """
 
     @_abc_1.abstractmethod

@@ -13,6 +13,7 @@ from ratel.core.bill import (
     LineItemKind,
     PricedQuantity,
     PromotionWorkings,
+    PurchaseWorkings,
     SpendWorkings,
     StandingChargeWorkings,
     UnattachedUsage,
@@ -39,6 +40,7 @@ from ratel.server.convert.pricing import ACCUMULATION_MODES
 from ratel.server.convert.promotion import promotion_workings_to_proto
 from ratel.server.convert.value import (
     EnumPair,
+    amount_to_text,
     date_to_text,
     instant_to_proto,
     one_or_decimal,
@@ -46,6 +48,13 @@ from ratel.server.convert.value import (
 )
 
 KINDS = EnumPair(LineItemKind, line_item_pb2.LineItemKind.Name, line_item_pb2.LineItemKind.Value, "LINE_ITEM_KIND_")
+
+# What falls due at an instant, and the field that names what made it.
+_AT_AN_INSTANT = {
+    LineItemKind.PURCHASE: "purchase_id",
+    LineItemKind.SETUP_FEE: "purchase_id",
+    LineItemKind.AD_HOC: "ad_hoc_charge_id",
+}
 
 
 # --- Ratings ----------------------------------------------------------------------------------------------------------
@@ -110,7 +119,7 @@ def line_item_to_proto(item: LineItem) -> line_item_pb2.LineItem:
         pricing_id=item.pricing_id,
         segment=dict(item.segment),
         service_start_time=instant_to_proto(item.service.start),
-        service_end_time=optional_instant_to_proto(item.service.end),
+        service_end_time=None if item.kind in _AT_AN_INSTANT else optional_instant_to_proto(item.service.end),
         currency=item.currency,
         amount=amount_text(item.amount, item.currency),
         exact_amount=text_from_decimal(item.exact_amount),
@@ -118,6 +127,8 @@ def line_item_to_proto(item: LineItem) -> line_item_pb2.LineItem:
     )
     if item.priced is not None:
         setattr(message, PRICED_FIELDS[item.priced.kind], item.priced.id)
+    if item.kind in _AT_AN_INSTANT:
+        setattr(message, _AT_AN_INSTANT[item.kind], item.source_id)
     return message
 
 
@@ -126,18 +137,37 @@ def line_item_to_proto(item: LineItem) -> line_item_pb2.LineItem:
 
 def _workings_to_proto(item: LineItem) -> dict[str, Any]:
     """Return the workings by the name of their field."""
+    found: dict[str, Any] = {}
     match item.workings:
         case UsageWorkings() as workings:
-            return {"usage": _usage_to_proto(workings, item.currency)}
+            found["usage"] = _usage_to_proto(workings, item.currency)
         case CounterWorkings() as workings:
-            return {"counter": _counter_to_proto(workings)}
+            found["counter"] = _counter_to_proto(workings)
         case StandingChargeWorkings() as workings:
-            return {"standing_charge": _standing_charge_to_proto(workings)}
+            found["standing_charge"] = _standing_charge_to_proto(workings)
         case SpendWorkings() as workings:
-            return {"spend": _spend_to_proto(workings, item.currency)}
+            found["spend"] = _spend_to_proto(workings, item.currency)
         case PromotionWorkings() as workings:
-            ids = {"promotion_id": workings.promotion_id, "grant_id": workings.grant_id}
-            return {"promotion": promotion_workings_to_proto(workings, item.currency), **ids}
+            found |= {"promotion_id": workings.promotion_id, "grant_id": workings.grant_id}
+            found["promotion"] = promotion_workings_to_proto(workings, item.currency)
+        case PurchaseWorkings() as workings:
+            found["purchase"] = purchase_workings_to_proto(workings)
+    return found
+
+
+def purchase_workings_to_proto(workings: PurchaseWorkings) -> line_item_pb2.PurchaseWorkings:
+    """Return the message of how a purchase became an amount."""
+    return line_item_pb2.PurchaseWorkings(
+        flat_price=amount_to_text(workings.flat_price) or "",
+        rates=(
+            line_item_pb2.PurchasedRate(
+                unit=rate.unit,
+                cumulative=rate.cumulative,
+                priced_quantity=priced_quantity_to_proto(rate.priced),
+            )
+            for rate in workings.rates
+        ),
+    )
 
 
 def _usage_to_proto(workings: UsageWorkings, currency: str) -> line_item_pb2.UsageWorkings:

@@ -1,6 +1,6 @@
 -- The whole schema of Ratel. Until version 1 is released this file is edited, not followed by others.
 --
--- Citus: the catalog, accounts, attachments and grants are reference tables; events, rollup_buckets, rollup_values and
+-- Citus: the catalog, accounts, and what they have agreed to are reference tables; events, rollup_buckets, rollup_values and
 -- counter_adjustments are distributed by account_no, which every key of theirs contains; pending_batches is local.
 
 create extension if not exists btree_gist;
@@ -290,6 +290,66 @@ create table promotions (
 -- Whether a plan or a pricing may be deleted, and lists of one plan.
 create index promotions_by_plan on promotions (plan_id);
 create index promotions_by_pricing on promotions (pricing_id);
+
+create table add_ons (
+    id text collate "C" constraint add_ons_pkey primary key,
+    product_id text collate "C" not null constraint add_ons_product references products (id),
+    name text not null,
+    currency text not null,
+    flat_price numeric,
+    setup_fee numeric,
+    -- Read as a whole and never searched; decimals are texts.
+    rates jsonb not null,
+    trial_days integer not null,
+    grace_days integer not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+-- Lists of one product, and whether it may be deleted.
+create index add_ons_by_product on add_ons (product_id);
+
+create table purchases (
+    id text collate "C" constraint purchases_pkey primary key,
+    account_no integer not null constraint purchases_account references accounts (account_no),
+    add_on_id text collate "C" not null constraint purchases_add_on references add_ons (id),
+    purchase_time timestamptz not null,
+    cancel_time timestamptz,
+    units text[] not null,
+    quantities numeric[] not null,
+    pays_setup_fee boolean not null,
+    -- The add-on as it was when it was bought: what a bill is computed from.
+    product_id text collate "C" not null,
+    name text not null,
+    currency text not null,
+    flat_price numeric,
+    setup_fee numeric,
+    rates jsonb not null,
+    trial_days integer not null,
+    grace_days integer not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null,
+    constraint purchases_cancelled check (cancel_time >= purchase_time)
+);
+-- Bills read the purchases of one account.
+create index purchases_by_account on purchases (account_no);
+-- Whether an add-on may be deleted.
+create index purchases_by_add_on on purchases (add_on_id);
+
+create table ad_hoc_charges (
+    id text collate "C" constraint ad_hoc_charges_pkey primary key,
+    account_no integer not null constraint ad_hoc_charges_account references accounts (account_no),
+    charge_time timestamptz not null,
+    currency text not null,
+    amount numeric not null,
+    description text not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+-- Bills read the charges of one account.
+create index ad_hoc_charges_by_account on ad_hoc_charges (account_no);
 
 create table grants (
     id text collate "C" constraint grants_pkey primary key,
