@@ -43,8 +43,11 @@ format: install
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+# The plot's packages are for the plot alone.
 bench: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.plot
 
 install: $(VENV)/installed
 
@@ -64,6 +67,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: install
 	$(COMPILE) --upgrade --extra embedded --extra dev --output-file requirements.lock pyproject.toml
 	echo setuptools | $(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml -
+	echo 'matplotlib>=3.10,<4' | $(COMPILE) --constraint requirements.lock --output-file bench/requirements.lock -
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -4,23 +4,41 @@ import argparse
 import asyncio
 import gc
 import sys
+from typing import TypeAlias
 
 import uvloop
 
+from bench.bills import measure_bills
 from bench.figure import Figure, Scale
 from bench.ingest import measure_ingest
 from bench.latency import measure_latency
 from bench.quoting import measure_quotes
 from bench.rates import measure_growth, measure_rates
-from bench.report import README, RESULTS, table_of, write_results
+from bench.report import CURVES, RESULTS, table_of, write_results
 from bench.stack import running_stack
 
-SECTIONS = (measure_ingest, measure_latency, measure_rates, measure_quotes, measure_growth)
-FULL = Scale(runs=5, ingest_events=100_000, call_seconds=2.0, latency_messages=200, growth_events=(10_000, 1_000_000))
-QUICK = Scale(runs=3, ingest_events=20_000, call_seconds=0.5, latency_messages=50, growth_events=(1_000, 20_000))
+Curves: TypeAlias = dict[str, list[tuple[float, float]]]
+
+SECTIONS = (measure_ingest, measure_latency, measure_rates, measure_quotes, measure_growth, measure_bills)
+FULL = Scale(
+    runs=5,
+    ingest_events=100_000,
+    call_seconds=2.0,
+    latency_messages=200,
+    growth_events=(100_000, 1_000_000, 10_000_000),
+    billed_accounts=5_000,
+)
+QUICK = Scale(
+    runs=3,
+    ingest_events=20_000,
+    call_seconds=0.5,
+    latency_messages=50,
+    growth_events=(1_000, 10_000, 100_000),
+    billed_accounts=200,
+)
 
 
-async def measure(scale: Scale, wanted: set[str]) -> list[Figure]:
+async def measure(scale: Scale, wanted: set[str]) -> tuple[list[Figure], Curves]:
     """Measure everything, or only what is wanted."""
     figures: list[Figure] = []
     async with running_stack() as stack:
@@ -28,7 +46,7 @@ async def measure(scale: Scale, wanted: set[str]) -> list[Figure]:
             figures += await section(stack, scale, wanted)
             print(f"{section.__name__}: the server's peak memory is {stack.peak_memory_mb()} MB", file=sys.stderr)
             gc.collect()
-    return figures
+        return figures, stack.curves
 
 
 def main() -> None:
@@ -43,11 +61,11 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        figures = runner.run(measure(QUICK if options.quick else FULL, set(options.names)))
+        figures, curves = runner.run(measure(QUICK if options.quick else FULL, set(options.names)))
     print(table_of(figures))
     if not options.quick and not options.names:
-        write_results(figures)
-        print(f"written to {RESULTS} and {README}")
+        write_results(figures, curves)
+        print(f"written to {RESULTS} and {CURVES}")
 
 
 if __name__ == "__main__":

@@ -27,13 +27,15 @@ class Scale:
         call_seconds: how long calls are made for a rate of calls.
         latency_messages: messages whose acknowledgement is timed in each run.
         growth_events: events of the month that is rated: few and many.
+        billed_accounts: accounts that are billed in each run.
     """
 
     runs: int
     ingest_events: int
     call_seconds: float
     latency_messages: int
-    growth_events: tuple[int, int]
+    growth_events: tuple[int, ...]
+    billed_accounts: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,13 @@
 """RateAccount: a month of an account with five pricings, against an empty echo and against SQL that sums its events.
 
-That its cost does not grow with the number of events is a figure of its own.
+That its cost does not grow with the number of events is a figure of its own. Accounts are rated again and again; where
+their usage changes between two calls, and the first time, there is more to do, which two more figures say.
 """
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
@@ -12,11 +16,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from bench.figure import ECHO, Call, Figure, Scale, calls_per_second, echo_call, time_of
 from bench.ingest import fold, send
 from bench.stack import Stack
-from bench.workload import ACCOUNTS, FEW_ACCOUNT, MANY_ACCOUNT, RATED_ACCOUNTS, Source, messages
+from bench.usual import SUM_TEXT, copy_to_usual, usual_sum
+from bench.workload import ACCOUNTS, GROWTH_ACCOUNTS, METER, MODELS, RATED_ACCOUNTS, REGIONS, Source, messages
 from ratel.core.instant import microseconds_from_instant
 from ratel.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
+from ratel.store.pool import Connection
 
 CALLERS = {"rate_one": 1, "rate_many": 128}
+ONCE = ("rate_changed", "rate_first")
+ROUNDS = 5
 EVENTS_PER_ACCOUNT = 500
 EVENTS_PER_MESSAGE = 5_000
 SQL_CALLS = 20
@@ -33,16 +41,19 @@ SUM_EVENTS = """
 
 async def measure_rates(stack: Stack, scale: Scale, wanted: set[str]) -> list[Figure]:
     """Measure one caller and many, and one against plain SQL."""
-    names = [name for name in (*CALLERS, "rate_vs_sql") if not wanted or name in wanted]
+    names = [name for name in (*CALLERS, *ONCE, "rate_vs_sql") if not wanted or name in wanted]
     if not names:
         return []
     await _fill(stack, RATED_ACCOUNTS, len(RATED_ACCOUNTS) * EVENTS_PER_ACCOUNT)
-    rate, echo = _rate_call(stack, RATED_ACCOUNTS), echo_call(stack.echo)
+    rate, echo = _rate_call(stack, RATED_ACCOUNTS, month()), echo_call(stack.echo)
     await calls_per_second(rate, 8, scale.call_seconds)  # warms up
     figures = []
     for name in names:
         if name == "rate_vs_sql":
             figures.append(await _against_sql(stack, scale, rate))
+            continue
+        if name in ONCE:
+            figures.append(await _once(stack, scale, name))
             continue
         limits, samples = [], []
         for _ in range(scale.runs):
@@ -52,21 +63,91 @@ async def measure_rates(stack: Stack, scale: Scale, wanted: set[str]) -> list[Fi
     return figures
 
 
+async def _once(stack: Stack, scale: Scale, name: str) -> Figure:
+    """Measure one call for each account, whose usage has changed since the last, or for a period never asked for."""
+    limits, samples = [], []
+    echo, callers = echo_call(stack.echo), CALLERS["rate_many"]
+    start, end = month()
+    for _ in range(scale.runs):
+        limits.append(await calls_per_second(echo, callers, scale.call_seconds))
+        taken = 0.0
+        for _ in range(ROUNDS):
+            if name == "rate_changed":
+                await _fill(stack, RATED_ACCOUNTS, len(RATED_ACCOUNTS), in_turn=True)
+            else:  # less by whole hours, which are in the rollups too
+                end -= timedelta(hours=1)
+            rate = _rate_call(stack, RATED_ACCOUNTS, (start, end))
+            places = iter(range(len(RATED_ACCOUNTS)))
+            taken += await time_of(asyncio.gather(*(_each(rate, places) for _ in range(callers))))
+        samples.append(ROUNDS * len(RATED_ACCOUNTS) / taken)
+    return Figure(name, "calls/s", ECHO, samples, limits)
+
+
+async def _each(call: Call, places: Iterator[int]) -> None:
+    for place in places:
+        await call(place)
+
+
+# --- Growth -----------------------------------------------------------------------------------------------------------
+
+# Straight into the tables, as ingest leaves them, so that the server folds them from the events.
+LOAD_EVENTS = """
+    INSERT INTO events (event_key, event_time, batch_id, account_no, meter_no, measure, measures, strings)
+    SELECT (substr(encode(int8send($1::bigint), 'hex'), 5) || '7' || lpad(to_hex(n % 4096), 3, '0') || '8'
+            || lpad(to_hex(n), 15, '0'))::uuid,
+        $2::timestamptz + ($3::timestamptz - $2::timestamptz) * (n::float8 / $4::float8), $5, account_no, meter_no,
+        1 + n % 500, ARRAY[(1 + n % 100000)::numeric / 100],
+        ARRAY[($6::text[])[1 + n % 3], ($7::text[])[1 + n / 3 % 3]]
+    FROM generate_series($8::bigint, $9::bigint) AS n, accounts, meters
+    WHERE accounts.id = $10 AND meters.id = $11
+"""
+LOAD_PENDING = """
+    INSERT INTO pending_batches (batch_id, owner, event_count, min_event_time, max_event_time, create_time)
+    SELECT batch_id, gen_random_uuid(), count(*), min(event_time), max(event_time), now() - interval '1 hour'
+    FROM events WHERE batch_id = $1 GROUP BY batch_id
+"""
+EVENTS_PER_BATCH = 500_000
+
+
 async def measure_growth(stack: Stack, scale: Scale, wanted: set[str]) -> list[Figure]:
-    """Measure a month with many events against one with few."""
-    if wanted and "rate_growth" not in wanted:
+    """Measure a month with many events against one with few, and against the usual design."""
+    if wanted and not wanted & {"rate_growth", "rate_vs_usual"}:
         return []
-    few, many = scale.growth_events
-    accounts = {FEW_ACCOUNT: few, MANY_ACCOUNT: many}
-    for account, count in accounts.items():
-        await _fill(stack, [account], count)
-    times: dict[int, list[float]] = {account: [] for account in accounts}
+    counts = dict(zip(GROWTH_ACCOUNTS, scale.growth_events, strict=True))
+    for account, count in counts.items():
+        await _load(stack.connection, account, count)
+    usual, (few, *_, many) = GROWTH_ACCOUNTS[1], counts
+    await copy_to_usual(stack.connection, ACCOUNTS[usual])
+    times: dict[int, list[float]] = {account: [] for account in counts}
+    usual_times = []
     for _ in range(scale.runs):
         for account, found in times.items():
-            call = _rate_call(stack, [account])
+            call = _rate_call(stack, [account], month())
             found.append(median([1_000 * await time_of(call(number)) for number in range(GROWTH_CALLS)]))
-    limit = f"a month of {few:,} events instead of {many:,}; lower is better"
-    return [Figure("rate_growth", "ms", limit, times[MANY_ACCOUNT], times[FEW_ACCOUNT])]
+        usual_times.append(1_000 * await usual_sum(stack.connection, ACCOUNTS[usual], month()))
+    for account, count in counts.items():
+        stack.curves["rating"].append((count, median(times[account])))
+    stack.curves["usual rating"].append((counts[usual], median(usual_times)))
+    limit = f"a month of {counts[few]:,} events instead of {counts[many]:,}; lower is better"
+    speeds = [1_000 / each for each in times[usual]], [1_000 / each for each in usual_times]
+    return [
+        Figure("rate_growth", "ms", limit, times[many], times[few]),
+        Figure("rate_vs_usual", "calls/s", f"{SUM_TEXT}, {counts[usual]:,} of them; one caller", *speeds),
+    ]
+
+
+async def _load(connection: Connection, account: int, count: int) -> None:
+    """Give an account so many events, evenly over the month, and wait until the server has folded them."""
+    milliseconds = time.time_ns() // 1_000_000
+    for first in range(0, count, EVENTS_PER_BATCH):
+        last = min(first + EVENTS_PER_BATCH, count) - 1
+        async with connection.transaction():
+            batch_id = await connection.fetchval("SELECT nextval('batch_ids')")
+            parameters = (milliseconds, *month(), count, batch_id, list(REGIONS), list(MODELS), first, last)
+            await connection.execute(LOAD_EVENTS, *parameters, ACCOUNTS[account], METER, timeout=600)
+            await connection.execute(LOAD_PENDING, batch_id, timeout=600)
+    await connection.execute("VACUUM ANALYZE events", timeout=600)
+    await fold(connection)
 
 
 async def _against_sql(stack: Stack, scale: Scale, rate: Call) -> Figure:
@@ -90,22 +171,32 @@ def month() -> tuple[datetime, datetime]:
     return (end - timedelta(days=1)).replace(day=1), end
 
 
-async def _fill(stack: Stack, accounts: Sequence[int], count: int) -> None:
-    """Send so many events, evenly over the month and the accounts, and see them folded."""
+async def _fill(stack: Stack, accounts: Sequence[int], count: int, *, in_turn: bool = False) -> None:
+    """Send so many events, evenly over the month and the accounts, and see them folded.
+
+    Args:
+        stack: see there.
+        accounts: any.
+        count: of all of them.
+        in_turn: whether each account has its share exactly, not by chance.
+    """
     source = Source()
     start, end = map(microseconds_from_instant, month())
     for first in range(0, count, 100 * EVENTS_PER_MESSAGE):
         some = min(count - first, 100 * EVENTS_PER_MESSAGE)
         bounds = (start + (end - start) * first // count, start + (end - start) * (first + some) // count)
-        encoded = messages(source.events(some, accounts, bounds), EVENTS_PER_MESSAGE)
+        events = source.events(some, accounts, bounds)
+        if in_turn:
+            events = [replace(each, account=accounts[n % len(accounts)]) for n, each in enumerate(events)]
+        encoded = messages(events, EVENTS_PER_MESSAGE)
         await send(stack, [encoded[number::4] for number in range(4)], some)
     await fold(stack.connection)
 
 
-def _rate_call(stack: Stack, accounts: Sequence[int]) -> Call:
+def _rate_call(stack: Stack, accounts: Sequence[int], period: tuple[datetime, datetime]) -> Call:
     stub = rating_service_pb2_grpc.RatingServiceStub(stack.channel)
     bounds = [Timestamp(), Timestamp()]
-    for each, instant in zip(bounds, month(), strict=True):
+    for each, instant in zip(bounds, period, strict=True):
         each.FromDatetime(instant)
     requests = [
         rating_service_pb2.RateAccountRequest(account_id=ACCOUNTS[account], start_time=bounds[0], end_time=bounds[1])

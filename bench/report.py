@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -12,7 +12,8 @@ from bench.figure import Figure
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results" / "latest.json"
-README = FOLDER / "README.md"
+CURVES = FOLDER / "results" / "curves.json"
+PAGES = (FOLDER / "README.md", FOLDER.parent / "README.md")
 MARK = "<!-- figures -->\n"
 HEADER = ("name", "ratio", "spread", "median", "limit", "unit", "against")
 
@@ -35,8 +36,8 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
-def write_results(figures: Sequence[Figure]) -> None:
-    """Write the figures as data, and their table into the README between its marks."""
+def write_results(figures: Sequence[Figure], curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """Write the figures and curves as data, and the figures' table into the pages between their marks."""
     results = [
         {
             "name": figure.name,
@@ -45,13 +46,16 @@ def write_results(figures: Sequence[Figure]) -> None:
             "spread": round(figure.spread, 4),
             "unit": figure.unit,
             "against": figure.against,
+            "limit": round(median(figure.limits), 4),
         }
         for figure in figures
     ]
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    before, _, after = README.read_text().split(MARK)
-    README.write_text(MARK.join((before, f"\n{table_of(figures)}\n", after)))
+    CURVES.write_text(json.dumps({name: sorted(points) for name, points in curves.items()}, indent=2) + "\n")
+    for page in PAGES:
+        before, _, after = page.read_text().split(MARK)
+        page.write_text(MARK.join((before, f"\n{table_of(figures)}\n", after)))
 
 
 def describe_machine() -> str:

@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
@@ -35,12 +36,14 @@ class Stack:
         echo: to the empty server.
         connection: to the service's database, for limits and for looking.
         server_pid: the service's process.
+        curves: points that are measured for plots, by the curve's name: events, and events a second or milliseconds.
     """
 
     channel: grpc.aio.Channel
     echo: grpc.aio.Channel
     connection: Connection
     server_pid: int
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
     def peak_memory_mb(self) -> int:
         """Return the greatest resident memory that the service has had."""

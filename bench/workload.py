@@ -16,11 +16,11 @@ SEED = 19_540
 METER = "calls"
 REGIONS = ("eu", "us", "ap")
 MODELS = ("small", "medium", "large")
-# Accounts are named by their place: those that send usage, those that are rated, and two with a few and many events.
+# Accounts are named by their place: those that send usage, those that are rated, and three with ever more events.
 INGEST_ACCOUNTS = range(1_000)
 RATED_ACCOUNTS = range(1_000, 1_200)
-FEW_ACCOUNT, MANY_ACCOUNT = 1_200, 1_201
-ACCOUNTS = tuple(f"account-{number:04}" for number in range(MANY_ACCOUNT + 1))
+GROWTH_ACCOUNTS = (1_200, 1_201, 1_202)
+ACCOUNTS = tuple(f"account-{number:04}" for number in range(GROWTH_ACCOUNTS[-1] + 1))
 HOUR = 3_600 * 1_000_000
 # PostgreSQL counts from 2000-01-01.
 POSTGRES_EPOCH = 946_684_800
