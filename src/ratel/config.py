@@ -36,7 +36,7 @@ class Configuration(BaseSettings):
 
     Attributes:
         database_url: A Postgres 15 or later, as libpq reads it. Empty: an embedded one in ``data_dir``.
-        database_connections_max: Connections to Postgres at once for calls; taking usage in has five of its own.
+        database_connections_max: Connections to Postgres at once for calls; taking usage in has six of its own.
         database_wait_seconds: How long a call waits for one of them.
         database_statement_seconds: How long one statement may take.
         data_dir: Where the embedded Postgres keeps its data.
@@ -49,6 +49,8 @@ class Configuration(BaseSettings):
             again, so that load spreads to new servers.
         drain_seconds: What all calls are left when the server ends; less than its orchestrator grants.
         event_future_hours: How far ahead of the server's clock an event's time may be.
+        event_retention_days: For how long events are kept at least, by the time of their UUIDv7 ids, which are then
+            dropped by whole months; 0 keeps them for ever. Rollups stay.
         log_level: The least serious level that is logged.
     """
 
@@ -67,6 +69,7 @@ class Configuration(BaseSettings):
     connection_age_seconds: Seconds = 1800
     drain_seconds: Seconds = 20
     event_future_hours: Annotated[int, Field(ge=0, le=24 * 366)] = 24
+    event_retention_days: Annotated[int, Field(ge=0, le=366 * 100)] = 0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

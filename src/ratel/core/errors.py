@@ -125,6 +125,16 @@ class Unready(RatelError):
     reason = "UNREADY"
 
 
+class EventsDropped(Unready):
+    """Part of an hour, or a new aggregation, is asked of a time whose events are gone; metadata ``dropped_until``."""
+
+    reason = "EVENTS_DROPPED"
+
+    def __init__(self, until: str) -> None:
+        message = f"events before {until} may be gone, and what the rollups keep of them does not tell this"
+        super().__init__(message, dropped_until=until)
+
+
 class PricingOverlap(Unready):
     """Another pricing of the same thing and segment is in force in that time (R3.2); metadata ``pricing_id``."""
 

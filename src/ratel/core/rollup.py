@@ -51,11 +51,13 @@ class Definitions:
     Attributes:
         layouts: of all meters, by meter id.
         rollups: all of them.
+        least_key: events with a UUIDv7 below it are refused: others of that time may be gone.
     """
 
     revision: int
     layouts: Mapping[str, Layout]
     rollups: tuple[Rollup, ...]
+    least_key: bytes = b""
     rollup_nos: frozenset[int] = field(init=False, repr=False, compare=False)
     by_meter: Mapping[int, Sequence[Rollup]] = field(init=False, repr=False, compare=False)
     _by_definition: Mapping[RollupDefinition, Rollup] = field(init=False, repr=False, compare=False)

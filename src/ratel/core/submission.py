@@ -45,18 +45,23 @@ class Checked:
 
 
 def check_submission(
-    submission: Submission, accounts: Mapping[str, int], layouts: Mapping[str, Layout], time_max: int
+    submission: Submission,
+    accounts: Mapping[str, int],
+    layouts: Mapping[str, Layout],
+    time_max: int,
+    least_key: bytes = b"",
 ) -> Checked:
     """Tell the events that can be stored from those that are wrong.
 
     The first mistake of an event counts, in this order: its shape, ACCOUNT_UNKNOWN, METER_UNKNOWN, EVENT_TIME_FUTURE,
-    its values (see `Layout.place_values`).
+    its values (see `Layout.place_values`), EVENT_ID_EXPIRED.
 
     Args:
         submission: what was sent.
         accounts: the number of each account, by id.
         layouts: of all meters, by id.
         time_max: the last instant that an event may have, in microseconds since 1970.
+        least_key: keys below it are those of ids whose events may be gone, so that a repeat would count again.
     """
     events, places, rejections = Events(), [], dict(submission.rejections)
     columns = (submission.account_ids, submission.meter_ids, submission.times, submission.values)
@@ -80,7 +85,17 @@ def check_submission(
         events.further_measures.append(further)
         events.strings.append(strings)
     _add_identities(events, [submission.event_ids[place] for place in places])
-    return Checked(events, places, rejections)
+    return _unexpired(Checked(events, places, rejections), least_key)
+
+
+def _unexpired(checked: Checked, least_key: bytes) -> Checked:
+    kept = [index for index, key in enumerate(checked.events.keys) if key >= least_key]
+    if len(kept) == len(checked.places):
+        return checked
+    places = [checked.places[index] for index in kept]
+    expired = Violation("event_id", "EVENT_ID_EXPIRED", "is of a time whose events are no longer kept")
+    gone = dict.fromkeys(set(checked.places) - set(places), expired)
+    return Checked(checked.events.take(kept), places, checked.rejections | gone)
 
 
 def keep_meters(checked: Checked, meter_nos: Collection[int]) -> Checked:

@@ -16,6 +16,7 @@ from ratel.server.usage_metrics import UsageMetrics
 from ratel.store.batch import Writer
 from ratel.store.partition import ensure_partitions
 from ratel.store.pool import Connection, Database
+from ratel.store.retention import let_go
 from ratel.store.rollup import BackfillPace, backfill, create_stages, fold_pending, read_pending
 
 # A fold's cost is mostly that of its buckets, and a second of events shares them.
@@ -23,6 +24,7 @@ FOLD_SECONDS = 1.0
 # Backfills take turns with folds, so that neither makes the other late.
 BACKFILL_SECONDS = 1.0
 PARTITION_SECONDS = 3600.0
+RETENTION_SECONDS = 300.0
 
 log = structlog.get_logger()
 
@@ -33,6 +35,7 @@ class Folding:
     def __init__(
         self, database: Database, writer: Writer, intake: Intake, ingest: Ingest, metrics: UsageMetrics
     ) -> None:
+        self._retention_days = 0
         self._database = database
         self._writer = writer
         self._intake = intake
@@ -43,12 +46,19 @@ class Folding:
         self._closing = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, retention_days: int) -> None:
+        """Begin.
+
+        Args:
+            retention_days: how long events are kept; 0 for ever.
+        """
+        self._retention_days = retention_days
         self._tasks = [
             asyncio.create_task(self._repeat(self._keep_in_step, FOLD_SECONDS)),
             asyncio.create_task(self._repeat(self._make_partitions, PARTITION_SECONDS)),
         ]
+        if retention_days:
+            self._tasks.append(asyncio.create_task(self._repeat(self._let_go, RETENTION_SECONDS)))
 
     async def close(self) -> None:
         """Fold once more, so that whoever comes next finds nothing to do, and end."""
@@ -109,3 +119,13 @@ class Folding:
         async with self._database.connection() as connection:
             for name in await ensure_partitions(connection, clock.now()):
                 log.info("partition made", partition=name)
+
+    async def _let_go(self) -> None:
+        """Let old events go, and know which ids are refused for that, also where no usage comes in."""
+        if self._closing.is_set():
+            return
+        async with self._database.connection() as connection:
+            for name in await let_go(connection, clock.now(), self._retention_days):
+                self._metrics.dropped_partitions.inc()
+                log.info("partition dropped", partition=name)
+            await self._intake.refresh(connection)

@@ -61,7 +61,10 @@ class Intake:
 
     def _check(self, submission: Submission, accounts: Mapping[str, int]) -> Checked:
         latest = microseconds_from_instant(clock.now()) + self._future // timedelta(microseconds=1)
-        return check_submission(submission, accounts, self.definitions.layouts, min(latest, MICROSECONDS_MAX))
+        known = self.definitions
+        return check_submission(
+            submission, accounts, known.layouts, min(latest, MICROSECONDS_MAX), least_key=known.least_key
+        )
 
     async def _read_accounts(self, account_ids: Set[str]) -> Mapping[str, int]:
         """Return the numbers of those that exist."""

@@ -18,8 +18,8 @@ from ratel.store.batch import Writer
 from ratel.store.partition import ensure_partitions
 from ratel.store.pool import Database
 
-CONNECTIONS = 5
-"""What a database for `open_metering` needs at least: two groups, one fold, one for partitions, one for look-ups."""
+CONNECTIONS = 6
+"""What a database for `open_metering` needs at least: two groups, a fold, new partitions, old ones, look-ups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,11 @@ class Metering:
 
 @asynccontextmanager
 async def open_metering(
-    database: Database, registry: CollectorRegistry, future: timedelta, limits: IngestLimits | None = None
+    database: Database,
+    registry: CollectorRegistry,
+    future: timedelta,
+    limits: IngestLimits | None = None,
+    retention_days: int = 0,
 ) -> AsyncIterator[Metering]:
     """Take usage in until the end of the block, where what is queued is written and folded.
 
@@ -48,6 +52,7 @@ async def open_metering(
         registry: of the metrics.
         future: how far ahead of the clock an event may be.
         limits: see there.
+        retention_days: how long events are kept; 0 for ever.
 
     Raises:
         DatabaseUnavailable: at the start.
@@ -61,7 +66,7 @@ async def open_metering(
         await ensure_partitions(connection, clock.now())
         await intake.refresh(connection)
     ingest.start()
-    folding.start()
+    folding.start(retention_days)
     try:
         yield Metering(intake, ingest, writer.tail)
     finally:

@@ -75,7 +75,7 @@ async def open_services(
     ):
         async with database.connection() as connection:
             await check_schema(connection)
-        async with open_metering(own, registry, future) as metering:
+        async with open_metering(own, registry, future, retention_days=configuration.event_retention_days) as metering:
             end = StreamEnd(admission.draining, configuration.connection_age_seconds)
             usage = UsageServicer(database, metering, end)
             cache, batch_size = create_plan_cache(registry), create_batch_size(registry)

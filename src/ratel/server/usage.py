@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime
 from typing import TypeAlias
 
-from ratel.core.errors import Invalid, ResourceNotFound
+from ratel.core.errors import EventsDropped, Invalid, ResourceNotFound
 from ratel.core.instant import instant_from_microseconds
 from ratel.core.integral import changes_read, with_integrals
 from ratel.core.limits import USAGE_STRETCHES_MAX
@@ -122,6 +122,8 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
                 for read in reads
             ]
             reading = await read_partials(connection, self._metering.tail, slices)
+        if account_no in reading.lacking:
+            raise EventsDropped(reading.lacking[account_no].isoformat())
         partials = with_integrals(wanted, dict(zip(reads, reading.partials, strict=True)))
         asked_of = ((aggregation, stretch) for aggregation in aggregations for stretch in stretches)
         quantities = (

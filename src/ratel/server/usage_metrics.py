@@ -28,6 +28,7 @@ class UsageMetrics:
     fold: Histogram
     folded_batches: Counter
     backfill_steps: Counter
+    dropped_partitions: Counter
 
 
 def create_usage_metrics(registry: CollectorRegistry) -> UsageMetrics:
@@ -56,6 +57,7 @@ def create_usage_metrics(registry: CollectorRegistry) -> UsageMetrics:
         fold=histogram("ratel_fold_seconds", "Time that a fold of pending batches took.", FOLD_SECONDS),
         folded_batches=counter("ratel_folded_batches", "Batches folded into the rollups, by where from.", "source"),
         backfill_steps=counter("ratel_backfill_steps", "Steps of backfills of new rollups."),
+        dropped_partitions=counter("ratel_dropped_partitions", "Months of events that were dropped by this process."),
     )
     for outcome in OUTCOMES:
         metrics.events.labels(outcome)

@@ -6,6 +6,7 @@ from ratel.core.rollup import Definitions, Rollup
 from ratel.store.pool import Connection
 
 SELECT_REVISION = "SELECT revision FROM catalog_revisions"
+SELECT_LEAST_KEY = "SELECT least_key FROM event_retention"
 SELECT_ROLLUPS = "SELECT rollup_no, meter_no, field, keeps_values, dimensions, keeps_moment FROM rollups"
 SELECT_METERS = "SELECT id, meter_no, field_names, field_kinds, field_units, field_formulas FROM meters"
 
@@ -33,4 +34,5 @@ async def read_definitions(connection: Connection, known: Definitions | None = N
             kept = row["keeps_values"], tuple(row["dimensions"]), row["keeps_moment"]
             definition = RollupDefinition(meter_id, row["field"], *kept)
             rollups.append(Rollup(row["rollup_no"], layouts[meter_id], definition))
-    return Definitions(revision, layouts, tuple(rollups))
+    least_key = await connection.fetchval(SELECT_LEAST_KEY)
+    return Definitions(revision, layouts, tuple(rollups), b"" if least_key is None else least_key.bytes)

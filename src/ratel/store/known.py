@@ -184,7 +184,8 @@ class KnownAccounts(Generic[T]):
         parameters = (*account_parameters(ids, asked), *asking.parameters(asked.start, asked.end or asked.start))
         rows = await connection.fetch(READ_KNOWN, *parameters)
         rest = asking.take(rows[0]["usage"] or ())
-        if rest.backfilling or add_remembered(self._tail, rest.pending, asking.all_windows):
+        windows = asking.all_windows
+        if rest.backfilling or rest.lacking(windows) or add_remembered(self._tail, rest.pending, windows):
             return [None] * len(batch)
         seen = {row["id"]: identity_of(row) for row in rows}
         return [

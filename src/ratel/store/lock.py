@@ -6,6 +6,9 @@ Whoever needs more than one takes them in this order: the row of `catalog_revisi
 # Changes of rollups happen one after the other: folds, backfills, and the creation of a rollup.
 LOCK_FOLD = "SELECT pg_advisory_xact_lock(19539)"
 
+# The same for whoever can do without; tells whether it was taken.
+TRY_LOCK_FOLD = "SELECT pg_try_advisory_xact_lock(19539)"
+
 # Shared by every transaction that takes a batch id and writes events; alone, none is under way, so that every batch id
 # handed out so far is committed or void.
 LOCK_INGEST_SHARED = "SELECT pg_advisory_xact_lock_shared(19540)"

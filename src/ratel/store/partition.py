@@ -55,13 +55,14 @@ async def ensure_partitions(connection: Connection, now: datetime) -> list[str]:
 def _partitions(now: datetime) -> Iterator[tuple[str, str, str]]:
     """Yield name and bounds of the partitions that there should be."""
     first = now.year * 12 + now.month - 1 - MONTHS_BEHIND
-    yield "events_before", "MINVALUE", _bound(first)
+    yield "events_before", "MINVALUE", f"'{least_key_of_month(first)}'"
     for month in range(first, first + MONTHS_BEHIND + 1 + MONTHS_AHEAD):
-        yield f"events_{month // 12:04}_{month % 12 + 1:02}", _bound(month), _bound(month + 1)
+        start, end = (f"'{least_key_of_month(each)}'" for each in (month, month + 1))
+        yield f"events_{month // 12:04}_{month % 12 + 1:02}", start, end
 
 
-def _bound(month: int) -> str:
-    """Return the least UUIDv7 of a month, as SQL; months count from year 0."""
+def least_key_of_month(month: int) -> str:
+    """Return the least UUIDv7 of a month; months count from year 0."""
     start = datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
     milliseconds = microseconds_from_instant(start) // 1_000
-    return f"'{UUID(int=milliseconds << 80)}'"
+    return str(UUID(int=milliseconds << 80))

@@ -4,8 +4,9 @@ One statement sees one moment: the buckets, and the batches that are not in them
 process remembers them, else from their events; a rollup that is still being backfilled is read from events altogether.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from ratel.core.event import Partial
 from ratel.core.instant import instant_from_microseconds
@@ -15,7 +16,7 @@ from ratel.store.pool import Connection
 from ratel.store.question import Asking, Slice, Window, add_hours_to, add_remembered, question_of
 from ratel.store.usage import read_events
 
-# Rows of six kinds in one shape, so that one statement sees all of them at one moment, of any number of accounts. Of
+# Rows of eight kinds in one shape, so that one statement sees all of them at one moment, of any number of accounts. Of
 # the buckets only what is asked for is put together: the latest value takes a sort, and few need it. The accounts of
 # events are compared with 0 added, here and below: else the planner may walk all of the key's index, where they stand
 # second.
@@ -75,6 +76,14 @@ READ_USAGE = """
     UNION ALL
     SELECT 'backfill', rollup_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM rollups WHERE rollup_no = ANY($14::integer[]) AND backfilled_batch_id < backfill_batch_id
+    UNION ALL
+    SELECT 'dropped', NULL, NULL, NULL, NULL, NULL, NULL, NULL, dropped_until, NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL
+    FROM event_retention WHERE dropped_until > $12
+    UNION ALL
+    SELECT 'incomplete', rollup_no, NULL, NULL, NULL, NULL, NULL, NULL, complete_from, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL
+    FROM rollups WHERE rollup_no = ANY($14::integer[]) AND complete_from > $12
 """
 EVENTS_OF_ACCOUNTS = """
     SELECT event_key, event_time, account_no, meter_no, measure, measures, strings, event_id
@@ -96,10 +105,12 @@ class Reading:
         partials: for each slice what is kept of its events, by a value for each dimension of its rollup; empty without
             events. Not shared: the reader may change them.
         backfilling: numbers of the rollups that are not complete yet, so that events were read instead.
+        lacking: accounts of which something is not known any more, each with the time before which it may be so.
     """
 
     partials: list[dict[Values, Partial]]
     backfilling: frozenset[int]
+    lacking: Mapping[int, datetime] = field(default_factory=dict)
 
 
 async def read_partials(connection: Connection, tail: Tail, slices: Sequence[Slice]) -> Reading:
@@ -122,7 +133,7 @@ async def read_partials(connection: Connection, tail: Tail, slices: Sequence[Sli
         add_hours_to(complete, await _fold_batches(connection, unknown, complete))
     incomplete = [window for window in windows if window.span.rollup.rollup_no in rest.backfilling]
     await _read_events(connection, incomplete)
-    return Reading(question.give(windows), frozenset(rest.backfilling))
+    return Reading(question.give(windows), frozenset(rest.backfilling), rest.lacking(windows))
 
 
 async def _read_events(connection: Connection, windows: Sequence[Window]) -> None:

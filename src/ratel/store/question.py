@@ -222,6 +222,10 @@ class Asking:
                 events.append(row)
             elif kind == "backfill":
                 rest.backfilling.add(row[PART])
+            elif kind == "dropped":
+                rest.dropped_until = row[LATEST_TIME]
+            elif kind == "incomplete":
+                rest.complete_from[row[PART]] = row[LATEST_TIME]
             else:
                 rest.pending[row[PART]] = kind == "dirty"
         if events:
@@ -248,10 +252,37 @@ class Rest:
     Attributes:
         pending: the batches that are not in the buckets, each with whether its events were changed.
         backfilling: numbers of the rollups that are not complete.
+        dropped_until: events before it may be gone.
+        complete_from: from where on rollups know all, of those that do not know everything.
     """
 
     pending: dict[int, bool] = field(default_factory=dict)
     backfilling: set[int] = field(default_factory=set)
+    dropped_until: datetime | None = None
+    complete_from: dict[int, datetime] = field(default_factory=dict)
+
+    def lacking(self, windows: Iterable[Window]) -> dict[int, datetime]:
+        """Return the accounts of which something is not known any more, each with until when that may be so.
+
+        That is what is read from events that may be gone: part hours, and rollups that are not complete; and what a
+        rollup that was made later never knew.
+        """
+        lacking: dict[int, datetime] = {}
+        if self.dropped_until is None and not self.complete_from:
+            return lacking
+        for window in windows:
+            span = window.span
+            untils = [self.complete_from.get(span.rollup.rollup_no), self._dropped_until(span)]
+            found = [until for until in untils if until and microseconds_from_instant(until) > span.start]
+            if found:
+                lacking[span.account_no] = max([*found, lacking.get(span.account_no, found[0])])
+        return lacking
+
+    def _dropped_until(self, span: Span) -> datetime | None:
+        if self.dropped_until is None or span.rollup.rollup_no in self.backfilling:
+            return self.dropped_until
+        until = microseconds_from_instant(self.dropped_until)
+        return self.dropped_until if any(start < until for _, start, _ in span.edges) else None
 
 
 def _edges_of(windows: Iterable[Window]) -> _Edges:

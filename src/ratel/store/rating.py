@@ -14,6 +14,7 @@ from typing import Final
 from ratel.core.account import Account, Attachment
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.counter import Adjustment
+from ratel.core.errors import EventsDropped
 from ratel.core.integral import Partials
 from ratel.core.meter import Aggregation, Meter, Method
 from ratel.core.period import Period
@@ -143,14 +144,27 @@ class UsageSnapshot:
     """The usage that a scope needs.
 
     Attributes:
-        partials: for each of the scope's reads.
+        kept: for each of the scope's reads.
         aggregation_ids_from_events: the aggregations whose rollups are not complete, by id.
         definitions: by which it was read.
+        lacks_until: before which something of it may not be known any more.
     """
 
-    partials: Partials
+    kept: Partials
     aggregation_ids_from_events: tuple[str, ...]
     definitions: Definitions
+    lacks_until: datetime | None = None
+
+    @property
+    def partials(self) -> Partials:
+        """What is kept for each of the scope's reads.
+
+        Raises:
+            EventsDropped: some of it cannot be known any more.
+        """
+        if self.lacks_until is not None:
+            raise EventsDropped(self.lacks_until.isoformat())
+        return self.kept
 
 
 class RatingSnapshot:
@@ -201,8 +215,9 @@ class RatingSnapshot:
                 dict(zip(own, partials, strict=False)),
                 _from_events(scope, definitions, reading.backfilling),
                 definitions,
+                reading.lacking.get(account_no),
             )
-            for (_, scope), own in zip(scopes, reads, strict=True)
+            for (account_no, scope), own in zip(scopes, reads, strict=True)
         ]
 
     async def _definitions(self) -> Definitions:

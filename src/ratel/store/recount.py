@@ -7,7 +7,7 @@ how the rollups came to be but which batches they hold.
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from asyncpg.pgproto import pgproto
@@ -27,6 +27,8 @@ from ratel.store.usage import ROWS_PER_FETCH, events_from_rows
 BUCKETS_PER_STEP = 200_000
 
 BUCKETS_BY_ACCOUNT = "SELECT account_no, count(*) FROM rollup_buckets GROUP BY account_no ORDER BY account_no"
+# Of days in which events may be gone, buckets are all that is left.
+COUNTED_FROM = "SELECT date_trunc('day', dropped_until, 'UTC') + interval '1 day' FROM event_retention"
 PENDING_IDS = "SELECT batch_id FROM pending_batches"
 INCOMPLETE = """
     SELECT rollup_no, backfill_batch_id, backfill_excluded, backfilled_batch_id
@@ -34,16 +36,16 @@ INCOMPLETE = """
 """
 EVENTS_OF_ACCOUNTS = """
     SELECT batch_id, event_key, event_time, account_no, meter_no, measure, measures, strings, event_id
-    FROM events WHERE account_no > $1 AND account_no <= $2
+    FROM events WHERE account_no > $1 AND account_no <= $2 AND event_time >= $3
 """
 BUCKETS_OF_ACCOUNTS = """
     SELECT account_no, rollup_no, grain, bucket_time, segment, event_count, value_count, value_sum, value_min,
         value_max, latest_time, latest_id, latest_value, value_moment
-    FROM rollup_buckets WHERE account_no > $1 AND account_no <= $2
+    FROM rollup_buckets WHERE account_no > $1 AND account_no <= $2 AND bucket_time >= $3
 """
 VALUES_OF_ACCOUNTS = """
     SELECT account_no, rollup_no, grain, bucket_time, segment, array_agg(value_key) AS keys
-    FROM rollup_values WHERE account_no > $1 AND account_no <= $2
+    FROM rollup_values WHERE account_no > $1 AND account_no <= $2 AND bucket_time >= $3
     GROUP BY account_no, rollup_no, grain, bucket_time, segment
 """
 DELETE_BUCKET = """
@@ -82,6 +84,8 @@ class Difference:
 async def recount(connection: Connection, *, repairs: bool = False) -> list[Difference]:
     """Compare every bucket with its events, and return those that differ; nothing else is looked at.
 
+    Days of which events may be gone are left as they are.
+
     Folds wait meanwhile; usage and rating do not.
 
     Args:
@@ -93,9 +97,10 @@ async def recount(connection: Connection, *, repairs: bool = False) -> list[Diff
         holding = await _read_holding(connection, definitions)
         by_number = {rollup.rollup_no: rollup for rollup in definitions.rollups}
         found: dict[Bucket, tuple[Partial | None, Partial | None]] = {}
+        since = await connection.fetchval(COUNTED_FROM) or datetime.min.replace(tzinfo=UTC)
         for first, last in _steps(await connection.fetch(BUCKETS_BY_ACCOUNT)):
-            counted = await _count(connection, holding, first, last)
-            stored = await _read_stored(connection, by_number.keys(), first, last)
+            counted = await _count(connection, holding, (first, last, since))
+            stored = await _read_stored(connection, by_number.keys(), (first, last, since))
             for bucket in stored.keys() | counted.keys():
                 if stored.get(bucket) != counted.get(bucket):
                     found[bucket] = stored.get(bucket), counted.get(bucket)
@@ -165,9 +170,11 @@ def _steps(rows: Sequence[Any]) -> Iterator[tuple[int, int]]:
     yield first, _ACCOUNT_NO_MAX
 
 
-async def _count(connection: Connection, holding: Sequence[_Holding], first: int, last: int) -> dict[Bucket, Partial]:
+async def _count(
+    connection: Connection, holding: Sequence[_Holding], some: tuple[int, int, datetime]
+) -> dict[Bucket, Partial]:
     total: ByAccount = {}
-    cursor = await connection.cursor(EVENTS_OF_ACCOUNTS, first, last)
+    cursor = await connection.cursor(EVENTS_OF_ACCOUNTS, *some)
     while rows := await cursor.fetch(ROWS_PER_FETCH):
         for each in holding:
             held = [row for row in rows if each.holds(row["batch_id"])]
@@ -178,11 +185,11 @@ async def _count(connection: Connection, holding: Sequence[_Holding], first: int
 
 
 async def _read_stored(
-    connection: Connection, rollup_nos: Collection[int], first: int, last: int
+    connection: Connection, rollup_nos: Collection[int], some: tuple[int, int, datetime]
 ) -> dict[Bucket, Partial]:
     """Return the stored buckets; what a deleted rollup left behind is no difference."""
     stored = {}
-    for row in await connection.fetch(BUCKETS_OF_ACCOUNTS, first, last):
+    for row in await connection.fetch(BUCKETS_OF_ACCOUNTS, *some):
         if row["rollup_no"] in rollup_nos:
             stored[_bucket_from_row(row)] = Partial(
                 event_count=row["event_count"],
@@ -195,7 +202,7 @@ async def _read_stored(
                 latest_value=row["latest_value"],
                 value_moment=row["value_moment"] or ZERO,
             )
-    for row in await connection.fetch(VALUES_OF_ACCOUNTS, first, last):
+    for row in await connection.fetch(VALUES_OF_ACCOUNTS, *some):
         if row["rollup_no"] in rollup_nos:
             values = frozenset(key.bytes for key in row["keys"])
             stored.setdefault(_bucket_from_row(row), Partial()).values = values

@@ -35,8 +35,8 @@ LAST_BATCH = "SELECT nextval('batch_ids')"
 PENDING_IDS = "SELECT batch_id FROM pending_batches ORDER BY batch_id"
 INSERT_ROLLUP = """
     INSERT INTO rollups (meter_no, field, keeps_values, dimensions, keeps_moment, backfill_batch_id, backfill_excluded,
-        backfilled_batch_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, 0)
+        backfilled_batch_id, complete_from)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 0, (SELECT dropped_until FROM event_retention WHERE $8))
     RETURNING rollup_no
 """
 
@@ -151,10 +151,11 @@ async def ensure_rollup(connection: Connection, meter_no: int, definition: Rollu
     await connection.execute(LOCK_FOLD)
     await connection.execute(LOCK_INGEST_ALONE)
     last, pending = 0, []
-    if await connection.fetchval(METER_IS_USED, meter_no):
+    is_used = await connection.fetchval(METER_IS_USED, meter_no)
+    if is_used:
         last = await connection.fetchval(LAST_BATCH)
         pending = [row["batch_id"] for row in await connection.fetch(PENDING_IDS)]
-    return int(await connection.fetchval(INSERT_ROLLUP, *columns, last, pending))
+    return int(await connection.fetchval(INSERT_ROLLUP, *columns, last, pending, is_used))
 
 
 # --- Folding ----------------------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ class RatingServiceStub:
     """
     RateAccount: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.RateAccountRequest, _rating_service_pb2.RateAccountResponse]
     """Rates an account's service inside a period, from one snapshot: usage so far, and time charges for the whole period.
-    NOT_FOUND for an unknown account.
+    NOT_FOUND for an unknown account. FAILED_PRECONDITION (EVENTS_DROPPED) for what only events could tell that are
+    no longer kept, such as usage in part of an old hour.
     """
     RateAccounts: _aio.UnaryStreamMultiCallable[_rating_service_pb2.RateAccountsRequest, _rating_service_pb2.RateAccountsResponse]
     """Rates many accounts: one response each, in the order asked, or by id for all accounts. One account's failure is its
@@ -63,7 +64,8 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_rating_service_pb2.RateAccountRequest, _abc.Awaitable[_rating_service_pb2.RateAccountResponse]],
     ) -> _abc.Awaitable[_rating_service_pb2.RateAccountResponse]:
         """Rates an account's service inside a period, from one snapshot: usage so far, and time charges for the whole period.
-        NOT_FOUND for an unknown account.
+        NOT_FOUND for an unknown account. FAILED_PRECONDITION (EVENTS_DROPPED) for what only events could tell that are
+        no longer kept, such as usage in part of an old hour.
         """
 
     @_abc_1.abstractmethod

@@ -81,6 +81,8 @@ create table rollups (
     backfill_excluded bigint[] not null,
     -- How far the backfill has come; the rollup is complete when it is backfill_batch_id.
     backfilled_batch_id bigint not null,
+    -- Made when older events were gone: what it says of the time before is not all. Null: it knows all of them.
+    complete_from timestamptz,
     constraint rollups_definition unique (meter_no, field, keeps_values, dimensions, keeps_moment)
 );
 
@@ -476,6 +478,18 @@ create index events_by_time on events using brin (event_time timestamptz_minmax_
 -- Keys of hashes, never dropped; and UUIDv7 of months for which no partition was made.
 create table events_hashed partition of events for values from ('ff000000-0000-0000-0000-000000000000') to (maxvalue);
 create table events_default partition of events default;
+
+-- How far old events have been let go; see store/retention.py for the steps.
+create table event_retention (
+    singleton boolean primary key default true constraint event_retention_singleton check (singleton),
+    -- UUIDv7 below it are refused; null: none are.
+    least_key uuid,
+    announce_time timestamptz,
+    freeze_time timestamptz,
+    -- Events before it may be gone; null: all are there.
+    dropped_until timestamptz
+);
+insert into event_retention default values;
 
 -- The batches whose events are not in the rollups yet.
 create table pending_batches (

@@ -137,7 +137,7 @@ class EventVerdict(_message.Message):
     """What became of it."""
     reason: _builtins.str
     """Why: empty for a duplicate, else such as EVENT_CONFLICT, ACCOUNT_UNKNOWN, METER_UNKNOWN, FIELD_UNKNOWN,
-    DECIMAL_INVALID, EVENT_TIME_FUTURE.
+    DECIMAL_INVALID, EVENT_TIME_FUTURE, EVENT_ID_EXPIRED.
     """
     field: _builtins.str
     """The field that is wrong, such as event_time or values["bytes"]; empty for a duplicate or conflict."""

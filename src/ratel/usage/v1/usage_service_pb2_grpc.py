@@ -88,7 +88,7 @@ class UsageServiceServicer:
 
     def QueryUsage(self, request, context):
         """Returns an account's quantities: for each aggregation, segment and day or hour. NOT_FOUND for an unknown account or
-        aggregation.
+        aggregation. FAILED_PRECONDITION (EVENTS_DROPPED) for what only events could tell that are no longer kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -29,7 +29,7 @@ class UsageServiceStub:
     """Lists an account's stored events by event_time and id, page by page. NOT_FOUND for an unknown account or meter."""
     QueryUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.QueryUsageRequest, _usage_service_pb2.QueryUsageResponse]
     """Returns an account's quantities: for each aggregation, segment and day or hour. NOT_FOUND for an unknown account or
-    aggregation.
+    aggregation. FAILED_PRECONDITION (EVENTS_DROPPED) for what only events could tell that are no longer kept.
     """
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -71,7 +71,7 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_usage_service_pb2.QueryUsageRequest, _abc.Awaitable[_usage_service_pb2.QueryUsageResponse]],
     ) -> _abc.Awaitable[_usage_service_pb2.QueryUsageResponse]:
         """Returns an account's quantities: for each aggregation, segment and day or hour. NOT_FOUND for an unknown account or
-        aggregation.
+        aggregation. FAILED_PRECONDITION (EVENTS_DROPPED) for what only events could tell that are no longer kept.
         """
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _aio.Server) -> None: ...
