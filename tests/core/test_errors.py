@@ -26,6 +26,7 @@ LEAVES: list[RatelError] = [
     errors.Denied("no"),
     errors.Draining(),
     errors.EtagMismatch("plan", "p1"),
+    errors.EventsDropped("2024-06-20T10:30:00+00:00"),
     errors.FieldRequired("must be set", "cumulative"),
     errors.FieldsFixed("m1"),
     errors.FormulaInvalid("unexpected ')'", 2, 7),
