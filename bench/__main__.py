@@ -14,7 +14,7 @@ from bench.ingest import measure_ingest
 from bench.latency import measure_latency
 from bench.quoting import measure_quotes
 from bench.rates import measure_growth, measure_rates
-from bench.report import CURVES, RESULTS, table_of, write_results
+from bench.report import CURVES, RESULTS, results_of, table_of, write_results
 from bench.stack import running_stack
 
 Curves: TypeAlias = dict[str, list[tuple[float, float]]]
@@ -56,15 +56,17 @@ def main() -> None:
         "--quick", action="store_true", help="little of everything: proves the benchmark, not the speed"
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these figures, such as ingest_simple")
+    parser.add_argument("--keep", action="store_true", help="write what is measured into the results, beside the rest")
     options = parser.parse_args()
     # What is prepared stays to the end, and collecting it again and again would be measured too.
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures, curves = runner.run(measure(QUICK if options.quick else FULL, set(options.names)))
-    print(table_of(figures))
-    if not options.quick and not options.names:
-        write_results(figures, curves)
+    results = results_of(figures)
+    print(table_of(results))
+    if not options.quick and (options.keep or not options.names):
+        write_results(results, curves, is_part=bool(options.names))
         print(f"written to {RESULTS} and {CURVES}")
 
 

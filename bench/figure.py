@@ -14,6 +14,7 @@ from bench.echo import UNARY
 Call: TypeAlias = Callable[[int], Awaitable[object]]
 """Makes the call of a number."""
 
+TURNS = 4
 ECHO = "an empty echo, as many callers"
 
 
@@ -108,3 +109,13 @@ async def calls_per_second(call: Call, callers: int, seconds: float) -> float:
 
     taken = await time_of(asyncio.gather(*(caller(number) for number in range(callers))))
     return count / taken
+
+
+async def rates_in_turn(limit: Call, call: Call, callers: int, seconds: float) -> tuple[float, float]:
+    """Return calls per second of a limit and of what is compared with it, by turns: machines change by the second."""
+    found: list[tuple[float, float]] = []
+    for _ in range(TURNS):
+        each = await calls_per_second(limit, callers, seconds / TURNS)
+        found.append((each, await calls_per_second(call, callers, seconds / TURNS)))
+    limits, samples = zip(*found, strict=True)
+    return sum(limits) / TURNS, sum(samples) / TURNS

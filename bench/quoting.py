@@ -2,7 +2,7 @@
 
 from random import Random
 
-from bench.figure import ECHO, Figure, Scale, calls_per_second, echo_call
+from bench.figure import ECHO, Figure, Scale, echo_call, rates_in_turn
 from bench.stack import Stack
 from bench.workload import SEED
 from ratel.catalog.v1 import pricing_pb2
@@ -36,6 +36,7 @@ async def measure_quotes(stack: Stack, scale: Scale, wanted: set[str]) -> list[F
 
     limits, samples = [], []
     for _ in range(scale.runs):
-        limits.append(await calls_per_second(echo, CALLERS, scale.call_seconds))
-        samples.append(await calls_per_second(quote, CALLERS, scale.call_seconds))
+        limit, sample = await rates_in_turn(echo, quote, CALLERS, scale.call_seconds)
+        limits.append(limit)
+        samples.append(sample)
     return [Figure("quote", "calls/s", ECHO, samples, limits)]

@@ -13,7 +13,7 @@ from statistics import median
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from bench.figure import ECHO, Call, Figure, Scale, calls_per_second, echo_call, time_of
+from bench.figure import ECHO, Call, Figure, Scale, calls_per_second, echo_call, rates_in_turn, time_of
 from bench.ingest import fold, send
 from bench.stack import Stack
 from bench.usual import SUM_TEXT, copy_to_usual, usual_sum
@@ -57,8 +57,9 @@ async def measure_rates(stack: Stack, scale: Scale, wanted: set[str]) -> list[Fi
             continue
         limits, samples = [], []
         for _ in range(scale.runs):
-            limits.append(await calls_per_second(echo, CALLERS[name], scale.call_seconds))
-            samples.append(await calls_per_second(rate, CALLERS[name], scale.call_seconds))
+            limit, sample = await rates_in_turn(echo, rate, CALLERS[name], scale.call_seconds)
+            limits.append(limit)
+            samples.append(sample)
         figures.append(Figure(name, "calls/s", ECHO, samples, limits))
     return figures
 
@@ -120,10 +121,14 @@ async def measure_growth(stack: Stack, scale: Scale, wanted: set[str]) -> list[F
     await copy_to_usual(stack.connection, ACCOUNTS[usual])
     times: dict[int, list[float]] = {account: [] for account in counts}
     usual_times = []
+    calls = {account: _rate_call(stack, [account], month()) for account in counts}
     for _ in range(scale.runs):
-        for account, found in times.items():
-            call = _rate_call(stack, [account], month())
-            found.append(median([1_000 * await time_of(call(number)) for number in range(GROWTH_CALLS)]))
+        in_turn: dict[int, list[float]] = {account: [] for account in counts}
+        for number in range(GROWTH_CALLS):
+            for account, found in in_turn.items():
+                found.append(1_000 * await time_of(calls[account](number)))
+        for account, found in in_turn.items():
+            times[account].append(median(found))
         usual_times.append(1_000 * await usual_sum(stack.connection, ACCOUNTS[usual], month()))
     for account, count in counts.items():
         stack.curves["rating"].append((count, median(times[account])))
