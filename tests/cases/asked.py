@@ -45,6 +45,16 @@ CASES: Final = {
         rate 2024-06-16 2024-07-01
         -> USAGE 0.00
     """,
+    "a window that loses its quantity (R2.5, R12.1) gives back what it had come to": """
+        aggregation a SUM a
+        aggregation b SUM b
+        compound ratio = a / b
+        price ratio 0:1
+        use 2024-06-03 a=10 b=2
+        use 2024-06-20 b=-2
+        rate 2024-06-16 2024-07-01
+        -> USAGE -5.00 none less 10/2
+    """,
     "no usage, no line item (R2.3)": """
         aggregation calls SUM calls
         price calls 0:1

@@ -164,6 +164,30 @@ CASES: Final = {
         -> PROMOTION -20.00 50-30
         -> PROMOTION -40.00 all there is
     """,
+    "usage that rose and fell (R7.3) leaves nothing to act on, whatever its halves were": """
+        template standing_charge=30
+        aggregation calls SUM calls
+        price calls 0:1
+        promotion half 50%
+        grant half 2024-06-16
+        use 2024-06-03 calls=-5
+        use 2024-06-20 calls=5
+        rate 2024-06-01 2024-07-01
+        -> USAGE 0.00
+        -> STANDING_CHARGE 30.00
+        -> PROMOTION -7.50 15x50%
+    """,
+    "a part (R7.3) is never more than what is left of the whole": """
+        aggregation calls SUM calls
+        price calls volume 0:1 100:0.5
+        promotion all 100%
+        grant all 2024-06-01 2024-06-16
+        use 2024-06-03 calls=100
+        use 2024-06-20 calls=20
+        rate 2024-06-01 2024-07-01
+        -> USAGE 60.00 120x0.5
+        -> PROMOTION -60.00 the first half came to 100
+    """,
     "priority (R9.2) before kind; after credits, by shares of what they left": """
         aggregation a SUM a
         aggregation b SUM b

@@ -144,6 +144,36 @@ CASES: Final = {
         rate 2024-06-01 2024-07-01
         -> COUNTER_RUNNING_TOTAL 20.00 10x2, once
     """,
+    "an adjustment on the day at whose ten o'clock the price changes (R8.3), nothing prorated": """
+        counter seats
+        price seats 0:1 to=2024-06-16T10:00 whole_total whole_debit
+        price seats 0:3 from=2024-06-16T10:00 whole_total whole_debit
+        level seats 2024-06-01 10
+        level seats 2024-06-16 14
+        rate 2024-06-01 2024-07-01
+        -> COUNTER_RUNNING_TOTAL 10.00
+        -> COUNTER_ADJUSTMENT_DEBIT 12.00 4x3
+    """,
+    "a day that a zone skips (R4.2, R6.1) is no period": """
+        zone Pacific/Apia
+        template frequency=DAILY standing_charge=1
+        attach 2011-12-29 2012-01-02
+        rate 2011-12-01 2012-02-01
+        -> STANDING_CHARGE 1.00 December 29
+        -> STANDING_CHARGE 1.00 December 31
+        -> STANDING_CHARGE 1.00 January 1
+    """,
+    "some hours of a day (R4.4, R6.1, R6.2) are no day": """
+        template standing_charge=30 minimum_spend=60 maximum_spend=90
+        counter seats
+        aggregation calls SUM calls
+        price seats 0:1
+        price calls 0:1 maximum=20
+        level seats 2024-06-01 30
+        use 2024-06-10T12:00 calls=50
+        rate 2024-06-10T10:00 2024-06-10T15:00
+        -> USAGE 50.00
+    """,
     "case 87 (R8.3): 10 more for half of the month": """
         counter seats
         price seats 0:1

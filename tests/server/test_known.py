@@ -11,7 +11,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from ratel.account.v1 import account_service_pb2 as accounts
 from ratel.account.v1.attachment_pb2 import Attachment
-from ratel.catalog.v1.catalog_service_pb2 import UpdatePricingRequest
+from ratel.account.v1.grant_pb2 import Grant
+from ratel.catalog.v1.catalog_service_pb2 import CreatePromotionRequest, UpdatePricingRequest
+from ratel.catalog.v1.promotion_pb2 import Promotion
 from ratel.core.counter import AccountAdjustment
 from ratel.rating.v1.account_rating_pb2 import AccountRating
 from ratel.rating.v1.rating_service_pb2 import RateAccountRequest, RateAccountsRequest
@@ -21,7 +23,7 @@ from ratel.usage.v1.usage_event_pb2 import UsageEvent
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
 from tests.conftest import Served
 from tests.server.example import time
-from tests.story import METER, read_story
+from tests.story import METER, PLAN, read_story
 from tests.telling import Teller
 
 STORY = """
@@ -108,7 +110,15 @@ async def reprice(server: Served, prefix: str) -> None:
     await server.catalog.UpdatePricing(UpdatePricingRequest(pricing=pricing))
 
 
-@pytest.mark.parametrize("change", [use, end, adjust, reprice])
+async def promote(server: Served, prefix: str) -> None:
+    promotion = Promotion(id=f"{prefix}half", name="Half", plan_id=f"{prefix}{PLAN}", percentage="50")
+    await server.catalog.CreatePromotion(CreatePromotionRequest(promotion=promotion))
+    grant = Grant(id=f"{prefix}g", account_id=f"{prefix}account", promotion_id=promotion.id)
+    grant.start_time.CopyFrom(time("2024-06-01T00:00:00Z"))
+    await server.accounts.CreateGrant(accounts.CreateGrantRequest(grant=grant))
+
+
+@pytest.mark.parametrize("change", [use, end, adjust, reprice, promote])
 async def test_what_changed_is_seen_at_once(server: Served, change: Callable[[Served, str], Awaitable[None]]) -> None:
     prefix = f"known_{change.__name__}_"
     account_id = await told(server, prefix)

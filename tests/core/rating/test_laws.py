@@ -10,11 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratel.core.band import Band, Bands
-from ratel.core.bill import AccountRating, LineItem, LineItemKind, SpendWorkings, StandingChargeWorkings, UsageWorkings
+from ratel.core.bill import (
+    AccountRating,
+    CounterWorkings,
+    LineItem,
+    LineItemKind,
+    SpendWorkings,
+    StandingChargeWorkings,
+    UsageWorkings,
+)
 from ratel.core.compiled import compile_plan
 from ratel.core.event import Partial
 from ratel.core.integral import Partials
-from ratel.core.money import ZERO, exact, round_amount
+from ratel.core.money import ZERO, divide, exact, round_amount
 from ratel.core.period import Period
 from ratel.core.pricing import ApplyAs, Pricing, SpendLimits
 from ratel.core.rating.rate import rate
@@ -172,6 +180,25 @@ def test_usage_can_be_reckoned_again_from_the_line_item_alone(seed: int) -> None
             check_workings(item, item.workings)
 
 
+@given(SEEDS)
+@LAW
+def test_counters_can_be_reckoned_again_from_the_line_item_alone(seed: int) -> None:
+    """R8.3, R12.6."""
+    for item in rate_story(story_of(seed)).line_items:
+        if isinstance(item.workings, CounterWorkings):
+            check_counter(item, item.workings)
+
+
+@exact
+def check_counter(item: LineItem, workings: CounterWorkings) -> None:
+    before = sum((band.amount for band in workings.previous_band_usages), ZERO)
+    period_amount = sum((band.amount for band in workings.band_usages), ZERO) - before
+    assert workings.period_amount == period_amount
+    charged = divide(period_amount * workings.days, Decimal(workings.period_days))
+    if item.kind is not LineItemKind.USAGE_CREDIT:
+        assert item.amount == round_amount(charged, item.currency)
+
+
 @exact
 def check_workings(item: LineItem, workings: UsageWorkings) -> None:
     ends = [priced for priced in (workings.through, workings.before) if priced]
@@ -180,3 +207,5 @@ def check_workings(item: LineItem, workings: UsageWorkings) -> None:
         assert sum((band.units for band in priced.band_usages), ZERO) == priced.units
     through, *before = (round_amount(priced.amount, item.currency) for priced in ends)
     assert item.amount == through - sum(before, ZERO)
+    units = workings.through.units - (workings.before.units if workings.before else ZERO)
+    assert workings.average_unit_price == (divide(item.exact_amount, units) if units else None)

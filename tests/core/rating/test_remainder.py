@@ -1,5 +1,6 @@
 """What maximums and credits leave of line items (R6.2, R6.4, R9.2)."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -68,13 +69,30 @@ def test_a_maximum_of_a_pricing_takes_off_that_pricing_in_that_period_only() -> 
     assert left(text) == "50.00:40.00 30.00:30.00 50.00:50.00 10.00:10.00 20.00:20.00 20.00:20.00"
 
 
-def test_a_product_credit_leaves_other_products_alone() -> None:
+def test_a_maximum_of_a_plan_takes_off_that_attachment_only_and_no_standing_charge() -> None:
+    text = """
+        plan capped maximum_spend=60 standing_charge=50
+        plan free
+        aggregation a SUM a
+        price a 0:1 on=template
+        attach 2024-06-01 2024-06-16 plan=capped
+        attach 2024-06-16 2024-07-01 plan=free
+        use 2024-06-03 a=100
+        use 2024-06-20 a=100
+        rate 2024-06-01 2024-07-01
+    """
+    assert left(text) == "100.00:30.00 100.00:100.00 25.00:25.00"
+
+
+def test_a_product_credit_leaves_other_products_alone_and_every_credit_other_currencies() -> None:
     remainder = remainder_of_story(read_story(MAXIMUM.format(maximum="1000", price="1", credit="30")))
     (credit,) = [each.item for each in remainder.discounts]
-    items = [each.item for each in remainder.charges]
-    for apply_as, net in ((ApplyAs.PRODUCT_CREDIT, "170.00"), (ApplyAs.GLOBAL_CREDIT, "170.00")):
-        again = remainder_of([items[0], credit], {credit.pricing_id: apply_as})
-        assert amount_text(again.charges[0].net, "USD") == net
+    usage = remainder.charges[0].item
+    beside = replace(usage, origin=replace(usage.origin, product_id="other"))
+    abroad = replace(usage, currency="EUR")
+    for apply_as, nets in ((ApplyAs.PRODUCT_CREDIT, [170, 200, 200]), (ApplyAs.GLOBAL_CREDIT, [185, 185, 200])):
+        again = remainder_of([usage, beside, abroad, credit], {credit.pricing_id: apply_as})
+        assert [each.net for each in again.charges] == nets
 
 
 def test_what_a_maximum_cannot_take_off_is_a_negative_charge() -> None:
