@@ -68,6 +68,14 @@ CASES: Final = {
         -> USAGE 3.00
         -> USAGE 6.00
     """,
+    "a combination of a wildcard without a value has no default (R2.3)": """
+        aggregation storage SUM size by=region default=3
+        price storage 0:1 segment=*
+        use 2024-06-03 region=eu
+        use 2024-06-03 size=2 region=us
+        rate 2024-06-01 2024-07-01
+        -> USAGE 2.00
+    """,
     "zero is charged (R1.4) without usage, once, but not for the combinations of a wildcard": """
         aggregation calls SUM calls
         aggregation storage SUM size by=region

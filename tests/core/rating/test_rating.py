@@ -1,13 +1,19 @@
 """What line items say, in which order they come, and what bounds a rating."""
 
+from dataclasses import replace
+
 import pytest
 
+from ratel.core.bill import LineItem, UsageWorkings
+from ratel.core.compiled import compile_plan
 from ratel.core.errors import Invalid
-from ratel.core.money import amount_text
-from ratel.core.rating.rate import PASSES
-from tests.core.rating.rated import rate_story
+from ratel.core.money import amount_text, exact
+from ratel.core.rating.credits import usage_credits
+from ratel.core.rating.rate import PASSES, SERVICE_PASSES, add_passes, empty_draft
+from ratel.core.rating.scope import survey
+from tests.core.rating.rated import catalog_of, context_of, partials_of, rate_story
 from tests.core.table import rows
-from tests.story import read_story
+from tests.story import Story, read_story
 
 DESCRIPTIONS = """
     story                                                                    | description
@@ -35,6 +41,40 @@ THINGS = """
     use 2024-06-03 size=1 region=eu kind=x
     rate 2024-06-01 2024-07-01
 """
+
+
+CREDIT = """
+    aggregation a SUM a
+    aggregation b SUM b
+    aggregation c SUM c
+    price a 0:1
+    price b 0:1
+    price c 0:1 as={apply_as}
+    use 2024-06-03 a=40 b=10 c=60
+    rate 2024-06-01 2024-07-01
+"""
+
+
+@pytest.mark.parametrize(("apply_as", "expected"), [("PRODUCT_CREDIT", "-10.00"), ("GLOBAL_CREDIT", "-50.00")])
+def test_a_product_credit_is_capped_by_its_product_alone(apply_as: str, expected: str) -> None:
+    """R6.4: the first line item is made one of another product."""
+    credit = credit_beside_another_product(read_story(CREDIT.format(apply_as=apply_as)))
+    assert isinstance(credit.workings, UsageWorkings)
+    assert amount_text(credit.amount, "USD") == expected
+    assert credit.workings.uncapped_amount == -60
+
+
+@exact
+def credit_beside_another_product(story: Story) -> LineItem:
+    catalog = catalog_of(story)
+    assert story.asked is not None
+    scope = survey(context_of(story, {each: compile_plan(catalog, each) for each in catalog.plans}), story.asked)
+    draft = empty_draft(scope, partials_of(story.meter, story.usages, scope.reads))
+    add_passes(draft, SERVICE_PASSES)
+    first = draft.line_items[0]
+    draft.line_items[0] = replace(first, origin=replace(first.origin, product_id="other"))
+    (credit,) = usage_credits(draft)
+    return credit
 
 
 @pytest.mark.parametrize(("line", "description"), rows(DESCRIPTIONS))
