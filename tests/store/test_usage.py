@@ -17,7 +17,7 @@ from ratel.store import definition, partition, pool, quantity, rating, recount, 
 from ratel.store.batch import Group, write_group
 from ratel.store.definition import read_definitions
 from ratel.store.partition import ensure_partitions
-from ratel.store.usage import EventPage, list_events, read_account_nos
+from ratel.store.usage import EventPage, compare, list_events, read_account_nos
 from tests.store.metering import (
     Process,
     Usage,
@@ -55,6 +55,22 @@ async def test_an_event_is_its_account_and_id(fresh_database_url: str) -> None:
         again = await own.write([ONE, replace(ONE, account="b"), replace(ONE, id="e-2"), replace(ONE, id="e-3")])
         assert (again.stored, sorted(again.duplicates), again.conflicts) == ([3], [0, 1, 2], [])
         assert await stored(own) == 4
+
+
+async def test_what_would_become_of_events_is_told_without_storing_any(fresh_database_url: str) -> None:
+    async with process(fresh_database_url) as own:
+        await prepared(own)
+        await own.write([ONE, replace(ONE, id="e-2")])
+        tried = [ONE, replace(ONE, id="e-2", values={}), replace(ONE, id="e-3"), replace(ONE, id="e-3"), ONE]
+        accounts = await read_account_nos(own.writing, {"a"})
+        definitions = await read_definitions(own.writing)
+        events = check_submission(submission_of(tried), accounts, definitions.layouts, 10**17).events
+        async with own.writing.transaction(isolation="repeatable_read", readonly=True):
+            compared = await compare(own.writing, events)
+        assert (compared.stored, sorted(compared.duplicates), compared.conflicts) == ([2], [0, 3, 4], [1])
+        assert await stored(own) == 2
+        written = await own.write(tried)
+        assert (written.stored, sorted(written.duplicates), written.conflicts) == ([2], [0, 3, 4], [1])
 
 
 @pytest.mark.parametrize(

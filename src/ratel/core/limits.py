@@ -61,6 +61,9 @@ BILL_WINDOWS_MAX = 100_000
 USAGE_STRETCHES_MAX = 10_000
 """Stretches of time that one query of usage reads, over all its aggregations: a year of hours; a megabyte of answer."""
 
+MARGINS_MAX = 1_000
+"""Bill periods that the events of one message lie in where all are rated: some seconds of work."""
+
 # --- Formulas (R2.6) ---
 
 FORMULA_LENGTH_MAX = 2_000

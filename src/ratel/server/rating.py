@@ -1,4 +1,4 @@
-"""RatingService: what usage costs, and why. Reads one moment of the database, writes nothing."""
+"""RatingService: what usage costs, and why. Writes nothing but the usage that streams record."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,6 +21,7 @@ from ratel.server.convert.purchase import quote_add_on_to_proto
 from ratel.server.convert.rating import account_rating_to_proto, quote_to_proto
 from ratel.server.convert.value import period_from_proto
 from ratel.server.errors import Context, status_of
+from ratel.server.usage_stream import Source, answers_to
 from ratel.store.add_on import ADD_ONS
 from ratel.store.known import Known, KnownAccounts
 from ratel.store.pool import Database
@@ -30,6 +31,8 @@ from ratel.store.resource import get
 
 CHUNK_ACCOUNTS = 50
 """Accounts of a RateAccounts that share a snapshot: enough to share its first statement, few enough to wait for."""
+
+Charges: TypeAlias = Source[rating_service_pb2.StreamChargesRequest, rating_service_pb2.StreamChargesResponse]
 
 Asked: TypeAlias = rating_service_pb2.RateAccountRequest | rating_service_pb2.RateAccountsRequest
 
@@ -41,15 +44,17 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         database: Where everything is.
         cache: Compiled plans, for the life of the process.
         tail: What this process remembers of usage that is not in the rollups yet.
+        charges: Where the answers to streams come from.
         observe: Told how many accounts were read together.
     """
 
     def __init__(
-        self, database: Database, cache: PlanCache, tail: Tail, observe: Callable[[int], None] = lambda _: None
+        self, database: Database, cache: PlanCache, tail: Tail, charges: Charges, observe: Callable[[int], None]
     ) -> None:
         self._database = database
         self._cache = cache
         self._tail = tail
+        self._charges = charges
         self._known: KnownAccounts[PreparedRating] = KnownAccounts(database, tail, observe)
 
     async def Quote(
@@ -88,6 +93,13 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
             for account_id, surveyed in zip(ids, await self._survey(ids, asked), strict=True):
                 yield _response(account_id, surveyed)
                 await asyncio.sleep(0)  # other calls go on between two accounts
+
+    async def StreamCharges(
+        self, requests: AsyncIterator[rating_service_pb2.StreamChargesRequest], context: Context
+    ) -> AsyncIterator[rating_service_pb2.StreamChargesResponse]:
+        """Say what usage costs at the margin, message after message."""
+        async for answer in answers_to(requests, self._charges):
+            yield answer
 
     def _learn(self, asked: Period, surveyed: "Surveyed") -> None:
         """Remember an account that can be rated quickly from now on."""

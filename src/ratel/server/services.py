@@ -23,11 +23,12 @@ from ratel.server.admission import Admission
 from ratel.server.bill_run import BillMaker
 from ratel.server.billing import BillingServicer
 from ratel.server.catalog import Catalog
+from ratel.server.charges import Charging
 from ratel.server.metering import CONNECTIONS, open_metering
 from ratel.server.metrics import create_pool_wait
 from ratel.server.rating import RatingServicer, create_batch_size, create_plan_cache
 from ratel.server.usage import UsageServicer
-from ratel.server.usage_stream import StreamEnd
+from ratel.server.usage_stream import Source, StreamEnd
 from ratel.store.migrate import check_schema
 from ratel.store.pool import LOOK_UPS, Database, PoolLimits
 from ratel.usage.v1 import usage_service_pb2
@@ -79,7 +80,8 @@ async def open_services(
             end = StreamEnd(admission.draining, configuration.connection_age_seconds)
             usage = UsageServicer(database, metering, end)
             cache, batch_size = create_plan_cache(registry), create_batch_size(registry)
-            rating = RatingServicer(database, cache, metering.tail, batch_size.observe)
+            charges = Source(metering.ingest.room, Charging(database, cache, metering).take_in, end)
+            rating = RatingServicer(database, cache, metering.tail, charges, batch_size.observe)
             billing = BillingServicer(database, BillMaker(database, cache, metering.tail), registry)
             yield [
                 Service(catalog_service_pb2.DESCRIPTOR, add_CatalogServiceServicer_to_server, Catalog(database)),

@@ -1,4 +1,4 @@
-"""One usage stream: messages are read while there is room for them, and answered in their order.
+"""One stream of usage: messages are read while there is room for them, and answered in their order.
 
 What is read and not answered is bounded in number for each stream, and in events and bytes for all: who does not take
 its answers, or sends faster than Postgres writes, is not read any more, and gRPC's flow control does the rest.
@@ -8,9 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
 from ratel.core.errors import Draining
-from ratel.usage.v1 import usage_service_pb2 as pb
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 # Messages of one stream that are read and not answered: enough that commits overlap with the network, however slow.
 MESSAGES_IN_FLIGHT = 64
@@ -30,7 +33,7 @@ class StreamEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Source(Generic[Q, A]):
     """Where a stream's answers come from.
 
     Attributes:
@@ -40,13 +43,11 @@ class Source:
     """
 
     room: Callable[[], Awaitable[None]]
-    take_in: Callable[[pb.StreamUsageRequest], Awaitable[Awaitable[pb.StreamUsageResponse]]]
+    take_in: Callable[[Q], Awaitable[Awaitable[A]]]
     end: StreamEnd
 
 
-async def answers_to(
-    requests: AsyncIterator[pb.StreamUsageRequest], source: Source
-) -> AsyncIterator[pb.StreamUsageResponse]:
+async def answers_to(requests: AsyncIterator[Q], source: Source[Q, A]) -> AsyncIterator[A]:
     """Yield the answer to each message, in order.
 
     Raises:
@@ -59,15 +60,15 @@ async def answers_to(
             places.release()
 
 
-_Answers = asyncio.Queue[Awaitable[pb.StreamUsageResponse] | None]
+_Answers: TypeAlias = "asyncio.Queue[Awaitable[A] | None]"
 
 
 @asynccontextmanager
 async def _reading(
-    requests: AsyncIterator[pb.StreamUsageRequest], source: Source
-) -> AsyncIterator[tuple[_Answers, asyncio.Semaphore]]:
+    requests: AsyncIterator[Q], source: Source[Q, A]
+) -> AsyncIterator[tuple["_Answers[A]", asyncio.Semaphore]]:
     """Read beside the block; what ended the reading is raised at its end."""
-    answers: _Answers = asyncio.Queue()
+    answers: _Answers[A] = asyncio.Queue()
     places = asyncio.Semaphore(MESSAGES_IN_FLIGHT)
     reading = asyncio.create_task(_read(requests, source, answers, places))
     try:
@@ -79,7 +80,7 @@ async def _reading(
 
 
 async def _read(
-    requests: AsyncIterator[pb.StreamUsageRequest], source: Source, answers: _Answers, places: asyncio.Semaphore
+    requests: AsyncIterator[Q], source: Source[Q, A], answers: "_Answers[A]", places: asyncio.Semaphore
 ) -> None:
     leaving = asyncio.create_task(source.end.draining.wait())
     until = asyncio.get_running_loop().time() + source.end.age_seconds
@@ -96,9 +97,7 @@ async def _read(
         answers.put_nowait(None)
 
 
-async def _next(
-    requests: AsyncIterator[pb.StreamUsageRequest], leaving: asyncio.Task[bool], until: float
-) -> pb.StreamUsageRequest | None:
+async def _next(requests: AsyncIterator[Q], leaving: asyncio.Task[bool], until: float) -> Q | None:
     """Read a message; None when the sender has no more.
 
     Raises:
@@ -115,5 +114,5 @@ async def _next(
         reading.cancel()
 
 
-async def _read_one(requests: AsyncIterator[pb.StreamUsageRequest]) -> pb.StreamUsageRequest | None:
+async def _read_one(requests: AsyncIterator[Q]) -> Q | None:
     return await anext(requests, None)

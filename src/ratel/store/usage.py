@@ -33,6 +33,9 @@ EVENT_COLUMNS: Final = (
     "event_id",
 )
 
+# Below every id of a batch.
+NO_BATCH: Final = 0
+
 # The second statement of the transaction, and not one with the first: the number must be taken under the lock.
 NEXT_BATCH = "SELECT nextval('batch_ids') AS batch_id, revision FROM catalog_revisions"
 CREATE_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (LIKE events) ON COMMIT DELETE ROWS"
@@ -165,6 +168,18 @@ async def append(connection: Connection, batch_id: int, events: Events, earlier:
     if len(appended.stored) != count:
         raise AssertionError(f"{count} events were stored, but {len(appended.stored)} are not of others")
     return appended
+
+
+async def compare(connection: Connection, events: Events) -> Appended:
+    """Tell what would become of events, and store nothing; in a transaction, which looks rows up by key from then on.
+
+    Args:
+        connection: see there.
+        events: as for `append`.
+    """
+    firsts, repeats = _apart(events)
+    others = await _read_others(connection, NO_BATCH, events, firsts) if firsts else {}
+    return _outcomes(events, (firsts, repeats), others, ())
 
 
 def _apart(events: Events) -> tuple[list[int], list[tuple[int, int]]]:

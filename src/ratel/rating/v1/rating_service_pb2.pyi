@@ -13,6 +13,8 @@ from ratel.catalog.v1 import aggregation_pb2 as _aggregation_pb2
 from ratel.catalog.v1 import pricing_pb2 as _pricing_pb2
 from ratel.rating.v1 import account_rating_pb2 as _account_rating_pb2
 from ratel.rating.v1 import line_item_pb2 as _line_item_pb2
+from ratel.rating.v1 import margin_pb2 as _margin_pb2
+from ratel.usage.v1 import usage_event_pb2 as _usage_event_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -337,3 +339,75 @@ class QuoteAddOnResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QuoteAddOnResponse: _TypeAlias = QuoteAddOnResponse  # noqa: Y015
+
+@_typing.final
+class StreamChargesRequest(_message.Message):
+    """A message of usage, and whether it is recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The sender's own number for the message, returned in its answer. Any number; not interpreted."""
+    record: _builtins.bool
+    """Whether the events are recorded. False: the answer is the same, but nothing is stored."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_usage_event_pb2.UsageEvent]:
+        """The events, 1 to 10000, of any accounts and meters. Required."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        events: _abc.Iterable[_usage_event_pb2.UsageEvent] | None = ...,
+        record: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "record", b"record", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamChargesRequest: _TypeAlias = StreamChargesRequest  # noqa: Y015
+
+@_typing.final
+class StreamChargesResponse(_message.Message):
+    """Answers one message: what its events cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    ACCOUNT_MARGINS_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The sequence of the message."""
+    accepted_count: _builtins.int
+    """How many of its events were accepted now, by this message, or would be if they were recorded; 0 to 10000."""
+    @_builtins.property
+    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_usage_event_pb2.EventVerdict]:
+        """One verdict for each event that was not plainly accepted, by index."""
+
+    @_builtins.property
+    def account_margins(self) -> _containers.RepeatedCompositeFieldContainer[_margin_pb2.AccountMargin]:
+        """The bill periods that accepted events and duplicates lie in, by account id, time and attachment. Events that no
+        attachment covers touch none.
+        """
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        accepted_count: _builtins.int = ...,
+        verdicts: _abc.Iterable[_usage_event_pb2.EventVerdict] | None = ...,
+        account_margins: _abc.Iterable[_margin_pb2.AccountMargin] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "account_margins", b"account_margins", "sequence", b"sequence", "verdicts", b"verdicts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamChargesResponse: _TypeAlias = StreamChargesResponse  # noqa: Y015

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class RatingServiceStub:
-    """Says what usage costs, and why. Nothing here writes anything; every call may be repeated.
+    """Says what usage costs, and why. Every call may be repeated; nothing is written, but usage that StreamCharges is told
+    to record.
     """
 
     def __init__(self, channel):
@@ -55,10 +56,16 @@ class RatingServiceStub:
                 request_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsRequest.SerializeToString,
                 response_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsResponse.FromString,
                 _registered_method=True)
+        self.StreamCharges = channel.stream_stream(
+                '/ratel.rating.v1.RatingService/StreamCharges',
+                request_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.StreamChargesRequest.SerializeToString,
+                response_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.StreamChargesResponse.FromString,
+                _registered_method=True)
 
 
 class RatingServiceServicer:
-    """Says what usage costs, and why. Nothing here writes anything; every call may be repeated.
+    """Says what usage costs, and why. Every call may be repeated; nothing is written, but usage that StreamCharges is told
+    to record.
     """
 
     def Quote(self, request, context):
@@ -94,6 +101,18 @@ class RatingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamCharges(self, request_iterator, context):
+        """Says of message after message of usage what it costs at the margin, recorded or only supposed: for every account and
+        pricing that it touches, the amounts of the bill period before and after. Each message is answered, in order, before
+        the next one is worked on. Recorded usage is taken in exactly once, as by UsageService.StreamUsage, and the answer
+        comes when it is durable; whatever was not answered may be sent again. A message that breaks a rule of its own, or
+        whose events lie in more than 1000 bill periods (MARGINS_TOO_MANY), ends the stream with INVALID_ARGUMENT and
+        nothing of it is recorded. UNAVAILABLE (DRAINING) as StreamUsage.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RatingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -117,6 +136,11 @@ def add_RatingServiceServicer_to_server(servicer, server):
                     request_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsRequest.FromString,
                     response_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsResponse.SerializeToString,
             ),
+            'StreamCharges': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamCharges,
+                    request_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.StreamChargesRequest.FromString,
+                    response_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.StreamChargesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'ratel.rating.v1.RatingService', rpc_method_handlers)
@@ -126,7 +150,8 @@ def add_RatingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RatingService:
-    """Says what usage costs, and why. Nothing here writes anything; every call may be repeated.
+    """Says what usage costs, and why. Every call may be repeated; nothing is written, but usage that StreamCharges is told
+    to record.
     """
 
     @staticmethod
@@ -227,6 +252,33 @@ class RatingService:
             '/ratel.rating.v1.RatingService/RateAccounts',
             ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsRequest.SerializeToString,
             ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamCharges(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/ratel.rating.v1.RatingService/StreamCharges',
+            ratel_dot_rating_dot_v1_dot_rating__service__pb2.StreamChargesRequest.SerializeToString,
+            ratel_dot_rating_dot_v1_dot_rating__service__pb2.StreamChargesResponse.FromString,
             options,
             channel_credentials,
             insecure,

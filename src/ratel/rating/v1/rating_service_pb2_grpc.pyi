@@ -13,7 +13,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RatingServiceStub:
-    """Says what usage costs, and why. Nothing here writes anything; every call may be repeated."""
+    """Says what usage costs, and why. Every call may be repeated; nothing is written, but usage that StreamCharges is told
+    to record.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Quote: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.QuoteRequest, _rating_service_pb2.QuoteResponse]
@@ -33,9 +35,19 @@ class RatingServiceStub:
     """Rates many accounts: one response each, in the order asked, or by id for all accounts. One account's failure is its
     own response. Every account is rated from one snapshot, but not all from the same.
     """
+    StreamCharges: _aio.StreamStreamMultiCallable[_rating_service_pb2.StreamChargesRequest, _rating_service_pb2.StreamChargesResponse]
+    """Says of message after message of usage what it costs at the margin, recorded or only supposed: for every account and
+    pricing that it touches, the amounts of the bill period before and after. Each message is answered, in order, before
+    the next one is worked on. Recorded usage is taken in exactly once, as by UsageService.StreamUsage, and the answer
+    comes when it is durable; whatever was not answered may be sent again. A message that breaks a rule of its own, or
+    whose events lie in more than 1000 bill periods (MARGINS_TOO_MANY), ends the stream with INVALID_ARGUMENT and
+    nothing of it is recorded. UNAVAILABLE (DRAINING) as StreamUsage.
+    """
 
 class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Says what usage costs, and why. Nothing here writes anything; every call may be repeated."""
+    """Says what usage costs, and why. Every call may be repeated; nothing is written, but usage that StreamCharges is told
+    to record.
+    """
 
     @_abc_1.abstractmethod
     def Quote(
@@ -76,6 +88,20 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_rating_service_pb2.RateAccountsResponse]:
         """Rates many accounts: one response each, in the order asked, or by id for all accounts. One account's failure is its
         own response. Every account is rated from one snapshot, but not all from the same.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamCharges(
+        self,
+        request_iterator: _abc.AsyncIterator[_rating_service_pb2.StreamChargesRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_rating_service_pb2.StreamChargesRequest], _abc.AsyncIterator[_rating_service_pb2.StreamChargesResponse]],
+    ) -> _abc.AsyncIterator[_rating_service_pb2.StreamChargesResponse]:
+        """Says of message after message of usage what it costs at the margin, recorded or only supposed: for every account and
+        pricing that it touches, the amounts of the bill period before and after. Each message is answered, in order, before
+        the next one is worked on. Recorded usage is taken in exactly once, as by UsageService.StreamUsage, and the answer
+        comes when it is durable; whatever was not answered may be sent again. A message that breaks a rule of its own, or
+        whose events lie in more than 1000 bill periods (MARGINS_TOO_MANY), ends the stream with INVALID_ARGUMENT and
+        nothing of it is recorded. UNAVAILABLE (DRAINING) as StreamUsage.
         """
 
 def add_RatingServiceServicer_to_server(servicer: RatingServiceServicer, server: _aio.Server) -> None: ...
