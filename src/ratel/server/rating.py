@@ -10,12 +10,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ratel.core.errors import RatelError, ResourceNotFound
 from ratel.core.period import Period
+from ratel.core.rating.accumulated import accumulated_usages, survey_accumulated
 from ratel.core.rating.prepared import prepare
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import Scope, check_asked, survey
 from ratel.core.tail import Tail
 from ratel.rating.v1 import account_rating_pb2, rating_service_pb2, rating_service_pb2_grpc
 from ratel.server.account_chunk import account_chunks
+from ratel.server.convert.accumulated import accumulated_usage_to_proto, accumulating_from_proto
 from ratel.server.convert.prepared import PreparedRating
 from ratel.server.convert.purchase import quote_add_on_to_proto
 from ratel.server.convert.rating import account_rating_to_proto, quote_to_proto
@@ -93,6 +95,22 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
             for account_id, surveyed in zip(ids, await self._survey(ids, asked), strict=True):
                 yield _response(account_id, surveyed)
                 await asyncio.sleep(0)  # other calls go on between two accounts
+
+    async def QueryAccumulations(
+        self, request: rating_service_pb2.QueryAccumulationsRequest, context: Context
+    ) -> rating_service_pb2.QueryAccumulationsResponse:
+        """Say how far usage has come that accumulates."""
+        asked = accumulating_from_proto(request)
+        async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
+            account = (await snapshot.accounts([request.account_id], asked.period)).get(request.account_id)
+            if account is None:
+                raise ResourceNotFound("account", request.account_id)
+            scope = survey_accumulated(account.context, asked)
+            usage = await snapshot.usage(account.account_no, scope)
+        return rating_service_pb2.QueryAccumulationsResponse(
+            accumulated_usages=map(accumulated_usage_to_proto, accumulated_usages(scope, usage.partials, asked)),
+            aggregation_ids_from_events=usage.aggregation_ids_from_events,
+        )
 
     async def StreamCharges(
         self, requests: AsyncIterator[rating_service_pb2.StreamChargesRequest], context: Context

@@ -28,12 +28,13 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from ratel.catalog.v1 import aggregation_pb2 as ratel_dot_catalog_dot_v1_dot_aggregation__pb2
 from ratel.catalog.v1 import pricing_pb2 as ratel_dot_catalog_dot_v1_dot_pricing__pb2
 from ratel.rating.v1 import account_rating_pb2 as ratel_dot_rating_dot_v1_dot_account__rating__pb2
+from ratel.rating.v1 import accumulated_usage_pb2 as ratel_dot_rating_dot_v1_dot_accumulated__usage__pb2
 from ratel.rating.v1 import line_item_pb2 as ratel_dot_rating_dot_v1_dot_line__item__pb2
 from ratel.rating.v1 import margin_pb2 as ratel_dot_rating_dot_v1_dot_margin__pb2
 from ratel.usage.v1 import usage_event_pb2 as ratel_dot_usage_dot_v1_dot_usage__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ratel/rating/v1/rating_service.proto\x12\x0fratel.rating.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\"ratel/catalog/v1/aggregation.proto\x1a\x1eratel/catalog/v1/pricing.proto\x1a$ratel/rating/v1/account_rating.proto\x1a\x1fratel/rating/v1/line_item.proto\x1a\x1cratel/rating/v1/margin.proto\x1a ratel/usage/v1/usage_event.proto\"\x9d\x03\n\x0cQuoteRequest\x12\x39\n\x08quantity\x18\x01 \x01(\tB\'\xbaH$r\"2 ^-?[0-9]{1,38}([.][0-9]{1,18})?$\x12\x43\n\x11quantity_per_unit\x18\x02 \x01(\tB(\xbaH%r 2\x1e^[0-9]{1,38}([.][0-9]{1,18})?$\xd8\x01\x01\x12\x36\n\x08rounding\x18\x03 \x01(\x0e\x32\x1a.ratel.catalog.v1.RoundingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\ncumulative\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12=\n\x0cpricing_type\x18\x05 \x01(\x0e\x32\x1d.ratel.catalog.v1.PricingTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x31\n\x05\x62\x61nds\x18\x06 \x03(\x0b\x32\x16.ratel.catalog.v1.BandB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x12\x13\n\x0b\x63harge_zero\x18\x07 \x01(\x08\x12&\n\x08\x63urrency\x18\x08 \x01(\tB\x14\xbaH\x11r\x0c\x32\n^[A-Z]{3}$\xd8\x01\x01\x42\r\n\x0b_cumulative\"\xaa\x01\n\rQuoteResponse\x12\x0e\n\x06\x61mount\x18\x01 \x01(\t\x12\x38\n\x0fpriced_quantity\x18\x02 \x01(\x0b\x32\x1f.ratel.rating.v1.PricedQuantity\x12\x33\n\x0cpricing_type\x18\x03 \x01(\x0e\x32\x1d.ratel.catalog.v1.PricingType\x12\x1a\n\x12\x61verage_unit_price\x18\x04 \x01(\t\"\xb7\x01\n\x12RateAccountRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x36\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"M\n\x13RateAccountResponse\x12\x36\n\x0e\x61\x63\x63ount_rating\x18\x01 \x01(\x0b\x32\x1e.ratel.rating.v1.AccountRating\"\xc3\x01\n\x13RateAccountsRequest\x12>\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\tB)\xbaH&\x92\x01#\x10\x90N\x18\x01\"\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x36\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"\x93\x01\n\x14RateAccountsResponse\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x38\n\x0e\x61\x63\x63ount_rating\x18\x02 \x01(\x0b\x32\x1e.ratel.rating.v1.AccountRatingH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"\x89\x02\n\x11QuoteAddOnRequest\x12\x32\n\tadd_on_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12|\n\nquantities\x18\x02 \x03(\x0b\x32\x32.ratel.rating.v1.QuoteAddOnRequest.QuantitiesEntryB4\xbaH1\x9a\x01.\x10\x14\"\x06r\x04\x10\x01\x18@*\"r 2\x1e^[0-9]{1,38}([.][0-9]{1,18})?$\x12\x0f\n\x07\x66urther\x18\x03 \x01(\x08\x1a\x31\n\x0fQuantitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x96\x01\n\x12QuoteAddOnResponse\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\x12\x11\n\tsetup_fee\x18\x03 \x01(\t\x12\x33\n\x08purchase\x18\x04 \x01(\x0b\x32!.ratel.rating.v1.PurchaseWorkings\x12\x16\n\x0e\x64isplay_prices\x18\x05 \x03(\t\"q\n\x14StreamChargesRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x37\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1a.ratel.usage.v1.UsageEventB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x90N\x12\x0e\n\x06record\x18\x03 \x01(\x08\"\xaa\x01\n\x15StreamChargesResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\x05\x12.\n\x08verdicts\x18\x03 \x03(\x0b\x32\x1c.ratel.usage.v1.EventVerdict\x12\x37\n\x0f\x61\x63\x63ount_margins\x18\x04 \x03(\x0b\x32\x1e.ratel.rating.v1.AccountMargin2\xdf\x03\n\rRatingService\x12K\n\x05Quote\x12\x1d.ratel.rating.v1.QuoteRequest\x1a\x1e.ratel.rating.v1.QuoteResponse\"\x03\x90\x02\x01\x12Z\n\nQuoteAddOn\x12\".ratel.rating.v1.QuoteAddOnRequest\x1a#.ratel.rating.v1.QuoteAddOnResponse\"\x03\x90\x02\x01\x12]\n\x0bRateAccount\x12#.ratel.rating.v1.RateAccountRequest\x1a$.ratel.rating.v1.RateAccountResponse\"\x03\x90\x02\x01\x12\x62\n\x0cRateAccounts\x12$.ratel.rating.v1.RateAccountsRequest\x1a%.ratel.rating.v1.RateAccountsResponse\"\x03\x90\x02\x01\x30\x01\x12\x62\n\rStreamCharges\x12%.ratel.rating.v1.StreamChargesRequest\x1a&.ratel.rating.v1.StreamChargesResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ratel/rating/v1/rating_service.proto\x12\x0fratel.rating.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\"ratel/catalog/v1/aggregation.proto\x1a\x1eratel/catalog/v1/pricing.proto\x1a$ratel/rating/v1/account_rating.proto\x1a\'ratel/rating/v1/accumulated_usage.proto\x1a\x1fratel/rating/v1/line_item.proto\x1a\x1cratel/rating/v1/margin.proto\x1a ratel/usage/v1/usage_event.proto\"\x9d\x03\n\x0cQuoteRequest\x12\x39\n\x08quantity\x18\x01 \x01(\tB\'\xbaH$r\"2 ^-?[0-9]{1,38}([.][0-9]{1,18})?$\x12\x43\n\x11quantity_per_unit\x18\x02 \x01(\tB(\xbaH%r 2\x1e^[0-9]{1,38}([.][0-9]{1,18})?$\xd8\x01\x01\x12\x36\n\x08rounding\x18\x03 \x01(\x0e\x32\x1a.ratel.catalog.v1.RoundingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\ncumulative\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12=\n\x0cpricing_type\x18\x05 \x01(\x0e\x32\x1d.ratel.catalog.v1.PricingTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x31\n\x05\x62\x61nds\x18\x06 \x03(\x0b\x32\x16.ratel.catalog.v1.BandB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x12\x13\n\x0b\x63harge_zero\x18\x07 \x01(\x08\x12&\n\x08\x63urrency\x18\x08 \x01(\tB\x14\xbaH\x11r\x0c\x32\n^[A-Z]{3}$\xd8\x01\x01\x42\r\n\x0b_cumulative\"\xaa\x01\n\rQuoteResponse\x12\x0e\n\x06\x61mount\x18\x01 \x01(\t\x12\x38\n\x0fpriced_quantity\x18\x02 \x01(\x0b\x32\x1f.ratel.rating.v1.PricedQuantity\x12\x33\n\x0cpricing_type\x18\x03 \x01(\x0e\x32\x1d.ratel.catalog.v1.PricingType\x12\x1a\n\x12\x61verage_unit_price\x18\x04 \x01(\t\"\xb7\x01\n\x12RateAccountRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x36\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"M\n\x13RateAccountResponse\x12\x36\n\x0e\x61\x63\x63ount_rating\x18\x01 \x01(\x0b\x32\x1e.ratel.rating.v1.AccountRating\"\xc3\x01\n\x13RateAccountsRequest\x12>\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\tB)\xbaH&\x92\x01#\x10\x90N\x18\x01\"\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x36\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"\x93\x01\n\x14RateAccountsResponse\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x38\n\x0e\x61\x63\x63ount_rating\x18\x02 \x01(\x0b\x32\x1e.ratel.rating.v1.AccountRatingH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"\x89\x02\n\x11QuoteAddOnRequest\x12\x32\n\tadd_on_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12|\n\nquantities\x18\x02 \x03(\x0b\x32\x32.ratel.rating.v1.QuoteAddOnRequest.QuantitiesEntryB4\xbaH1\x9a\x01.\x10\x14\"\x06r\x04\x10\x01\x18@*\"r 2\x1e^[0-9]{1,38}([.][0-9]{1,18})?$\x12\x0f\n\x07\x66urther\x18\x03 \x01(\x08\x1a\x31\n\x0fQuantitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x96\x01\n\x12QuoteAddOnResponse\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\x12\x11\n\tsetup_fee\x18\x03 \x01(\t\x12\x33\n\x08purchase\x18\x04 \x01(\x0b\x32!.ratel.rating.v1.PurchaseWorkings\x12\x16\n\x0e\x64isplay_prices\x18\x05 \x03(\t\"\xf2\x01\n\x19QueryAccumulationsRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x30\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x36\n\nproduct_id\x18\x03 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\xd8\x01\x01\x12\x36\n\npricing_id\x18\x04 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\xd8\x01\x01\"\x80\x01\n\x1aQueryAccumulationsResponse\x12=\n\x12\x61\x63\x63umulated_usages\x18\x01 \x03(\x0b\x32!.ratel.rating.v1.AccumulatedUsage\x12#\n\x1b\x61ggregation_ids_from_events\x18\x02 \x03(\t\"q\n\x14StreamChargesRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x37\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1a.ratel.usage.v1.UsageEventB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x90N\x12\x0e\n\x06record\x18\x03 \x01(\x08\"\xaa\x01\n\x15StreamChargesResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\x05\x12.\n\x08verdicts\x18\x03 \x03(\x0b\x32\x1c.ratel.usage.v1.EventVerdict\x12\x37\n\x0f\x61\x63\x63ount_margins\x18\x04 \x03(\x0b\x32\x1e.ratel.rating.v1.AccountMargin2\xd3\x04\n\rRatingService\x12K\n\x05Quote\x12\x1d.ratel.rating.v1.QuoteRequest\x1a\x1e.ratel.rating.v1.QuoteResponse\"\x03\x90\x02\x01\x12Z\n\nQuoteAddOn\x12\".ratel.rating.v1.QuoteAddOnRequest\x1a#.ratel.rating.v1.QuoteAddOnResponse\"\x03\x90\x02\x01\x12]\n\x0bRateAccount\x12#.ratel.rating.v1.RateAccountRequest\x1a$.ratel.rating.v1.RateAccountResponse\"\x03\x90\x02\x01\x12\x62\n\x0cRateAccounts\x12$.ratel.rating.v1.RateAccountsRequest\x1a%.ratel.rating.v1.RateAccountsResponse\"\x03\x90\x02\x01\x30\x01\x12r\n\x12QueryAccumulations\x12*.ratel.rating.v1.QueryAccumulationsRequest\x1a+.ratel.rating.v1.QueryAccumulationsResponse\"\x03\x90\x02\x01\x12\x62\n\rStreamCharges\x12%.ratel.rating.v1.StreamChargesRequest\x1a&.ratel.rating.v1.StreamChargesResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -70,6 +71,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUOTEADDONREQUEST'].fields_by_name['add_on_id']._serialized_options = b'\272H\034r\0322\030^[A-Za-z0-9._:-]{1,128}$'
   _globals['_QUOTEADDONREQUEST'].fields_by_name['quantities']._loaded_options = None
   _globals['_QUOTEADDONREQUEST'].fields_by_name['quantities']._serialized_options = b'\272H1\232\001.\020\024\"\006r\004\020\001\030@*\"r 2\036^[0-9]{1,38}([.][0-9]{1,18})?$'
+  _globals['_QUERYACCUMULATIONSREQUEST'].fields_by_name['account_id']._loaded_options = None
+  _globals['_QUERYACCUMULATIONSREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\034r\0322\030^[A-Za-z0-9._:-]{1,128}$'
+  _globals['_QUERYACCUMULATIONSREQUEST'].fields_by_name['time']._loaded_options = None
+  _globals['_QUERYACCUMULATIONSREQUEST'].fields_by_name['time']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_QUERYACCUMULATIONSREQUEST'].fields_by_name['product_id']._loaded_options = None
+  _globals['_QUERYACCUMULATIONSREQUEST'].fields_by_name['product_id']._serialized_options = b'\272H\037r\0322\030^[A-Za-z0-9._:-]{1,128}$\330\001\001'
+  _globals['_QUERYACCUMULATIONSREQUEST'].fields_by_name['pricing_id']._loaded_options = None
+  _globals['_QUERYACCUMULATIONSREQUEST'].fields_by_name['pricing_id']._serialized_options = b'\272H\037r\0322\030^[A-Za-z0-9._:-]{1,128}$\330\001\001'
   _globals['_STREAMCHARGESREQUEST'].fields_by_name['events']._loaded_options = None
   _globals['_STREAMCHARGESREQUEST'].fields_by_name['events']._serialized_options = b'\272H\010\222\001\005\010\001\020\220N'
   _globals['_RATINGSERVICE'].methods_by_name['Quote']._loaded_options = None
@@ -80,28 +89,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATINGSERVICE'].methods_by_name['RateAccount']._serialized_options = b'\220\002\001'
   _globals['_RATINGSERVICE'].methods_by_name['RateAccounts']._loaded_options = None
   _globals['_RATINGSERVICE'].methods_by_name['RateAccounts']._serialized_options = b'\220\002\001'
-  _globals['_QUOTEREQUEST']._serialized_start=348
-  _globals['_QUOTEREQUEST']._serialized_end=761
-  _globals['_QUOTERESPONSE']._serialized_start=764
-  _globals['_QUOTERESPONSE']._serialized_end=934
-  _globals['_RATEACCOUNTREQUEST']._serialized_start=937
-  _globals['_RATEACCOUNTREQUEST']._serialized_end=1120
-  _globals['_RATEACCOUNTRESPONSE']._serialized_start=1122
-  _globals['_RATEACCOUNTRESPONSE']._serialized_end=1199
-  _globals['_RATEACCOUNTSREQUEST']._serialized_start=1202
-  _globals['_RATEACCOUNTSREQUEST']._serialized_end=1397
-  _globals['_RATEACCOUNTSRESPONSE']._serialized_start=1400
-  _globals['_RATEACCOUNTSRESPONSE']._serialized_end=1547
-  _globals['_QUOTEADDONREQUEST']._serialized_start=1550
-  _globals['_QUOTEADDONREQUEST']._serialized_end=1815
-  _globals['_QUOTEADDONREQUEST_QUANTITIESENTRY']._serialized_start=1766
-  _globals['_QUOTEADDONREQUEST_QUANTITIESENTRY']._serialized_end=1815
-  _globals['_QUOTEADDONRESPONSE']._serialized_start=1818
-  _globals['_QUOTEADDONRESPONSE']._serialized_end=1968
-  _globals['_STREAMCHARGESREQUEST']._serialized_start=1970
-  _globals['_STREAMCHARGESREQUEST']._serialized_end=2083
-  _globals['_STREAMCHARGESRESPONSE']._serialized_start=2086
-  _globals['_STREAMCHARGESRESPONSE']._serialized_end=2256
-  _globals['_RATINGSERVICE']._serialized_start=2259
-  _globals['_RATINGSERVICE']._serialized_end=2738
+  _globals['_RATINGSERVICE'].methods_by_name['QueryAccumulations']._loaded_options = None
+  _globals['_RATINGSERVICE'].methods_by_name['QueryAccumulations']._serialized_options = b'\220\002\001'
+  _globals['_QUOTEREQUEST']._serialized_start=389
+  _globals['_QUOTEREQUEST']._serialized_end=802
+  _globals['_QUOTERESPONSE']._serialized_start=805
+  _globals['_QUOTERESPONSE']._serialized_end=975
+  _globals['_RATEACCOUNTREQUEST']._serialized_start=978
+  _globals['_RATEACCOUNTREQUEST']._serialized_end=1161
+  _globals['_RATEACCOUNTRESPONSE']._serialized_start=1163
+  _globals['_RATEACCOUNTRESPONSE']._serialized_end=1240
+  _globals['_RATEACCOUNTSREQUEST']._serialized_start=1243
+  _globals['_RATEACCOUNTSREQUEST']._serialized_end=1438
+  _globals['_RATEACCOUNTSRESPONSE']._serialized_start=1441
+  _globals['_RATEACCOUNTSRESPONSE']._serialized_end=1588
+  _globals['_QUOTEADDONREQUEST']._serialized_start=1591
+  _globals['_QUOTEADDONREQUEST']._serialized_end=1856
+  _globals['_QUOTEADDONREQUEST_QUANTITIESENTRY']._serialized_start=1807
+  _globals['_QUOTEADDONREQUEST_QUANTITIESENTRY']._serialized_end=1856
+  _globals['_QUOTEADDONRESPONSE']._serialized_start=1859
+  _globals['_QUOTEADDONRESPONSE']._serialized_end=2009
+  _globals['_QUERYACCUMULATIONSREQUEST']._serialized_start=2012
+  _globals['_QUERYACCUMULATIONSREQUEST']._serialized_end=2254
+  _globals['_QUERYACCUMULATIONSRESPONSE']._serialized_start=2257
+  _globals['_QUERYACCUMULATIONSRESPONSE']._serialized_end=2385
+  _globals['_STREAMCHARGESREQUEST']._serialized_start=2387
+  _globals['_STREAMCHARGESREQUEST']._serialized_end=2500
+  _globals['_STREAMCHARGESRESPONSE']._serialized_start=2503
+  _globals['_STREAMCHARGESRESPONSE']._serialized_end=2673
+  _globals['_RATINGSERVICE']._serialized_start=2676
+  _globals['_RATINGSERVICE']._serialized_end=3271
 # @@protoc_insertion_point(module_scope)

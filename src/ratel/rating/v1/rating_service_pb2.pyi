@@ -12,6 +12,7 @@ from google.rpc import status_pb2 as _status_pb2
 from ratel.catalog.v1 import aggregation_pb2 as _aggregation_pb2
 from ratel.catalog.v1 import pricing_pb2 as _pricing_pb2
 from ratel.rating.v1 import account_rating_pb2 as _account_rating_pb2
+from ratel.rating.v1 import accumulated_usage_pb2 as _accumulated_usage_pb2
 from ratel.rating.v1 import line_item_pb2 as _line_item_pb2
 from ratel.rating.v1 import margin_pb2 as _margin_pb2
 from ratel.usage.v1 import usage_event_pb2 as _usage_event_pb2
@@ -339,6 +340,74 @@ class QuoteAddOnResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QuoteAddOnResponse: _TypeAlias = QuoteAddOnResponse  # noqa: Y015
+
+@_typing.final
+class QueryAccumulationsRequest(_message.Message):
+    """Asks how far usage that accumulates has come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    PRICING_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account. Required."""
+    product_id: _builtins.str
+    """Only of this product. Empty: of all."""
+    pricing_id: _builtins.str
+    """Only of this pricing. Empty: of all."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The instant. Usage up to it counts, that of the instant itself included. Required; microseconds, finer digits are
+        dropped.
+        """
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        product_id: _builtins.str = ...,
+        pricing_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "pricing_id", b"pricing_id", "product_id", b"product_id", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryAccumulationsRequest: _TypeAlias = QueryAccumulationsRequest  # noqa: Y015
+
+@_typing.final
+class QueryAccumulationsResponse(_message.Message):
+    """Answers QueryAccumulations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCUMULATED_USAGES_FIELD_NUMBER: _builtins.int
+    AGGREGATION_IDS_FROM_EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def accumulated_usages(self) -> _containers.RepeatedCompositeFieldContainer[_accumulated_usage_pb2.AccumulatedUsage]:
+        """By attachment, priced thing and segment; none where nothing has been used and nothing is owned."""
+
+    @_builtins.property
+    def aggregation_ids_from_events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The aggregations whose rollups are still being built, so that their events were read instead; by id."""
+
+    def __init__(
+        self,
+        *,
+        accumulated_usages: _abc.Iterable[_accumulated_usage_pb2.AccumulatedUsage] | None = ...,
+        aggregation_ids_from_events: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accumulated_usages", b"accumulated_usages", "aggregation_ids_from_events", b"aggregation_ids_from_events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryAccumulationsResponse: _TypeAlias = QueryAccumulationsResponse  # noqa: Y015
 
 @_typing.final
 class StreamChargesRequest(_message.Message):

@@ -56,6 +56,11 @@ class RatingServiceStub:
                 request_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsRequest.SerializeToString,
                 response_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsResponse.FromString,
                 _registered_method=True)
+        self.QueryAccumulations = channel.unary_unary(
+                '/ratel.rating.v1.RatingService/QueryAccumulations',
+                request_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QueryAccumulationsRequest.SerializeToString,
+                response_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QueryAccumulationsResponse.FromString,
+                _registered_method=True)
         self.StreamCharges = channel.stream_stream(
                 '/ratel.rating.v1.RatingService/StreamCharges',
                 request_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.StreamChargesRequest.SerializeToString,
@@ -101,6 +106,14 @@ class RatingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QueryAccumulations(self, request, context):
+        """Says how far usage that accumulates has come at an instant: for every pricing in force that accumulates the units
+        used, and of a top-up the units owned and left. NOT_FOUND for an unknown account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamCharges(self, request_iterator, context):
         """Says of message after message of usage what it costs at the margin, recorded or only supposed: for every account and
         pricing that it touches, the amounts of the bill period before and after. Each message is answered, in order, before
@@ -135,6 +148,11 @@ def add_RatingServiceServicer_to_server(servicer, server):
                     servicer.RateAccounts,
                     request_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsRequest.FromString,
                     response_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsResponse.SerializeToString,
+            ),
+            'QueryAccumulations': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryAccumulations,
+                    request_deserializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QueryAccumulationsRequest.FromString,
+                    response_serializer=ratel_dot_rating_dot_v1_dot_rating__service__pb2.QueryAccumulationsResponse.SerializeToString,
             ),
             'StreamCharges': grpc.stream_stream_rpc_method_handler(
                     servicer.StreamCharges,
@@ -252,6 +270,33 @@ class RatingService:
             '/ratel.rating.v1.RatingService/RateAccounts',
             ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsRequest.SerializeToString,
             ratel_dot_rating_dot_v1_dot_rating__service__pb2.RateAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryAccumulations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.rating.v1.RatingService/QueryAccumulations',
+            ratel_dot_rating_dot_v1_dot_rating__service__pb2.QueryAccumulationsRequest.SerializeToString,
+            ratel_dot_rating_dot_v1_dot_rating__service__pb2.QueryAccumulationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,10 @@ class RatingServiceStub:
     """Rates many accounts: one response each, in the order asked, or by id for all accounts. One account's failure is its
     own response. Every account is rated from one snapshot, but not all from the same.
     """
+    QueryAccumulations: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.QueryAccumulationsRequest, _rating_service_pb2.QueryAccumulationsResponse]
+    """Says how far usage that accumulates has come at an instant: for every pricing in force that accumulates the units
+    used, and of a top-up the units owned and left. NOT_FOUND for an unknown account.
+    """
     StreamCharges: _aio.StreamStreamMultiCallable[_rating_service_pb2.StreamChargesRequest, _rating_service_pb2.StreamChargesResponse]
     """Says of message after message of usage what it costs at the margin, recorded or only supposed: for every account and
     pricing that it touches, the amounts of the bill period before and after. Each message is answered, in order, before
@@ -88,6 +92,16 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_rating_service_pb2.RateAccountsResponse]:
         """Rates many accounts: one response each, in the order asked, or by id for all accounts. One account's failure is its
         own response. Every account is rated from one snapshot, but not all from the same.
+        """
+
+    @_abc_1.abstractmethod
+    def QueryAccumulations(
+        self,
+        request: _rating_service_pb2.QueryAccumulationsRequest,
+        context: _aio.ServicerContext[_rating_service_pb2.QueryAccumulationsRequest, _abc.Awaitable[_rating_service_pb2.QueryAccumulationsResponse]],
+    ) -> _abc.Awaitable[_rating_service_pb2.QueryAccumulationsResponse]:
+        """Says how far usage that accumulates has come at an instant: for every pricing in force that accumulates the units
+        used, and of a top-up the units owned and left. NOT_FOUND for an unknown account.
         """
 
     @_abc_1.abstractmethod

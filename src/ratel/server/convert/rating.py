@@ -183,11 +183,12 @@ def _usage_to_proto(workings: UsageWorkings, currency: str) -> line_item_pb2.Usa
         cumulative=workings.cumulative,
         average_unit_price=_optional_text(workings.average_unit_price),
         uncapped_amount="" if uncapped is None else amount_text(uncapped, currency),
-        accumulation=None if workings.accumulation is None else _accumulation_to_proto(workings.accumulation),
+        accumulation=None if workings.accumulation is None else accumulation_to_proto(workings.accumulation),
     )
 
 
-def _accumulation_to_proto(accumulation: Accumulation) -> line_item_pb2.Accumulation:
+def accumulation_to_proto(accumulation: Accumulation) -> line_item_pb2.Accumulation:
+    """Return the message of how far usage has come."""
     message = line_item_pb2.Accumulation(
         start_time=instant_to_proto(accumulation.start),
         units_used=text_from_decimal(accumulation.units_used),
