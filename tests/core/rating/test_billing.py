@@ -80,6 +80,7 @@ def test_late_usage_is_a_correction_on_the_next_bill() -> None:
     correction = line.correction
     assert [line.amount, correction.carried_amount, correction.due_amount] == [Decimal(each) for each in (35, 60, 95)]
     assert (line.correction.place.invoice_date, line.correction.place.number) == (date(2024, 7, 1), 1)
+    assert (line.number, line.exact_amount, line.item is not None) == (1, Decimal(35), True)
 
 
 def test_an_attachment_that_ends_after_it_was_billed_in_advance_is_put_right() -> None:
@@ -117,6 +118,20 @@ def test_an_earlier_bill_that_is_run_later_makes_the_later_one_stale_and_both_ri
     row = run(story, row, "2024-07-01")
     assert [bill.is_stale for bill in row] == [False, True]
     assert total(run(story, row, "2024-08-01")) == "60.00"
+
+
+def test_what_is_stale_is_made_again_before_the_bills_after_it_in_whatever_order_they_are_found() -> None:
+    """R12.4: the second bill corrected the first; once that one is right by itself, there is nothing to correct."""
+    text = "aggregation calls SUM n\nprice calls 0:0.15 500:0.10\nattach 2024-06-01\nuse 2024-06-03 n=400"
+    row = run(read_story(text), [], "2024-07-01")
+    story = read_story(text + "\nuse 2024-06-30 n=300\nuse 2024-08-03 n=10")
+    row = run(story, row, "2024-08-01")
+    assert shown(row[1]) == [("USAGE", "35.00", True)]
+    row = run(story, row, "2024-07-01")
+    assert [bill.is_stale for bill in row] == [False, True]
+    row = run(story, row[::-1], "2024-09-01")
+    assert [shown(bill) for bill in row] == [[("USAGE", "95.00", False)], [], [("USAGE", "1.50", False)]]
+    assert not any(bill.is_stale for bill in row)
 
 
 @given(st.integers(min_value=0))
