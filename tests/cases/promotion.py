@@ -84,6 +84,21 @@ CASES: Final = {
         -> USAGE 140.00
         -> PROMOTION -30.00 80-50
     """,
+    "what was given is reckoned by whole bill periods (R9.1), though the grant begins inside one": """
+        template maximum_spend=60
+        aggregation calls SUM calls
+        price calls 0:1
+        promotion half 50% total=35
+        grant half 2024-06-16
+        attach 2024-06-01
+        use 2024-06-03 calls=100
+        use 2024-06-20 calls=50
+        use 2024-07-03 calls=100
+        rate 2024-07-01 2024-08-01
+        -> USAGE 100.00
+        -> MAXIMUM_SPEND -40.00
+        -> PROMOTION -25.00 35 less 50 % of 60x50/150
+    """,
     "case 91 (R9.3): a trial takes off what lies before its end": """
         aggregation calls SUM calls
         price calls 0:1
