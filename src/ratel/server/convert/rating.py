@@ -1,9 +1,11 @@
 """Ratings, their line items and workings; quotes."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
+from ratel.catalog.v1 import pricing_pb2
 from ratel.core.band import Bands, BandUsage, pricing_type
 from ratel.core.bill import (
     AccountRating,
@@ -317,12 +319,37 @@ def quote_to_proto(request: rating_service_pb2.QuoteRequest) -> rating_service_p
     """
     quantity, per_unit, rounding, bands = quote_from_proto(request)
     priced = quote(quantity, per_unit, rounding, bands)
+    known = _known_of(bands)
     amount = text_from_decimal(priced.amount)
-    if request.currency:
-        amount = amount_text(round_amount(priced.amount, request.currency), request.currency)
-    return rating_service_pb2.QuoteResponse(
+    response = rating_service_pb2.QuoteResponse(
         amount=amount,
-        priced_quantity=priced_quantity_to_proto(priced),
-        pricing_type=PRICING_TYPES.to_proto(pricing_type(bands)),
+        pricing_type=known.pricing_type,
         average_unit_price=_optional_text(average_unit_price(priced.amount, priced.units)),
     )
+    if request.currency:
+        response.amount = amount_text(round_amount(priced.amount, request.currency), request.currency)
+    fill_priced_quantity(response.priced_quantity, priced, known.passed)
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownBands:
+    """What every quote by the same bands says: kept with them, since they are known by identity."""
+
+    bands: Bands
+    pricing_type: pricing_pb2.PricingType.ValueType
+    passed: list[line_item_pb2.BandUsage] = field(default_factory=list)
+
+
+_KNOWN_MAX: Final = 256
+_known: Final[dict[int, _KnownBands]] = {}
+
+
+def _known_of(bands: Bands) -> _KnownBands:
+    """Return what is known of bands: equal ones that were read from messages are mostly the same object."""
+    known = _known.get(id(bands))
+    if known is None or known.bands is not bands:
+        if len(_known) >= _KNOWN_MAX:
+            _known.clear()
+        known = _known[id(bands)] = _KnownBands(bands, PRICING_TYPES.to_proto(pricing_type(bands)))
+    return known
