@@ -2,7 +2,6 @@
 
 One line says one thing: a verb, perhaps an id, then words and ``key=value``. Times are local to the story's zone, and
 what is not said has a default, so that a story shows only what it is about:
-
     zone America/New_York                         the settings' time zone
     settings rounding_mode=HALF_EVEN month_epoch=2024-01-31
     template currency=JPY frequency=ANNUALLY interval=2 standing_charge=20 ...
@@ -197,7 +196,8 @@ def _settings(story: Story, words: list[str]) -> None:
     _, options = _options(words)
     epochs = {key: date.fromisoformat(text) for key, text in options.items() if key.endswith("_epoch")}
     mode = RoundingMode(options.get("rounding_mode", "HALF_UP"))
-    story.settings = replace(story.settings, rounding_mode=mode, **epochs)  # type: ignore[arg-type]
+    switches = {key: text == "yes" for key, text in options.items() if key.endswith("_advance")}
+    story.settings = replace(story.settings, rounding_mode=mode, **epochs, **switches)  # type: ignore[arg-type]
 
 
 def _template(story: Story, words: list[str]) -> None:

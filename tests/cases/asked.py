@@ -3,6 +3,34 @@
 from typing import Final
 
 CASES: Final = {
+    "case 37 (R6.3): a minimum in advance, not reached": """
+        template minimum_spend=1000 minimum_spend_in_advance=yes
+        aggregation calls SUM n
+        price calls 0:1
+        attach 2024-06-01
+        use 2024-06-03 n=800
+        rate 2024-06-01 2024-07-01
+        -> USAGE 800.00
+        -> MINIMUM_SPEND 1000.00
+        -> MINIMUM_SPEND_REFUND -800.00 what was spent of it
+    """,
+    "case 37 (R6.3): a pricing's minimum in advance, exceeded": """
+        settings minimum_spend_in_advance=yes
+        aggregation calls SUM n
+        price calls 0:1 minimum=1000
+        attach 2024-06-01
+        use 2024-06-03 n=1200
+        rate 2024-06-01 2024-07-01
+        -> USAGE 1200.00
+        -> MINIMUM_SPEND 1000.00
+        -> MINIMUM_SPEND_REFUND -1000.00 all of it
+    """,
+    "R6.3: nothing is refunded of a minimum that nothing was spent of": """
+        template minimum_spend=300 minimum_spend_in_advance=yes
+        attach 2024-06-16
+        rate 2024-06-01 2024-07-01
+        -> MINIMUM_SPEND 150.00 15 of 30 days
+    """,
     "case 38 (R6.4): a product credit is capped at the product": """
         aggregation a SUM a
         aggregation b SUM b

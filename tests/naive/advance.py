@@ -86,7 +86,9 @@ def spends(part: Part) -> tuple[list[LineItem], list[LineItem]]:
             items += [priced_by(item, pricing, pricing.segment) for item in made]
     terms = terms_of(part.catalog, part.attachment.plan)
     charged = debited(part.catalog, [*charges, *early, *late])
-    own = spend(part, (terms, bool(terms.minimum_in_advance)), [part.stretch], charged)
+    stay = overlap(part.stretch, part.asked)
+    assert stay
+    own = spend(part, (terms, bool(terms.minimum_in_advance)), [stay], charged)
     return early + own[0], late + own[1]
 
 
@@ -102,6 +104,7 @@ def spend(
     refunded = [
         replace(item, kind="MINIMUM_SPEND_REFUND", amount=-refund, exact=-refund)
         for item, refund in zip(early, refunds, strict=True)
+        if refund
     ]
     return early, refunded + compare(part, (None, limits.maximum), covered, charged)
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import partial
 
 from tests.naive.account import Account, Answer, LineItem
+from tests.naive.advance import spends
 from tests.naive.bill import Book, credited, place
 from tests.naive.catalog import Catalog
 from tests.naive.charge import Charge
@@ -15,7 +16,7 @@ from tests.naive.part import Part, overlap, parts
 from tests.naive.plan import grid_of
 from tests.naive.promotion import Promoted, promotions, trial
 from tests.naive.quantity import between, readings
-from tests.naive.service import counter_items, spend_items, standing_items, usage_items, with_credits
+from tests.naive.service import counter_items, standing_items, usage_items, with_credits
 from tests.naive.usage import Usage, unpriced
 
 
@@ -56,8 +57,8 @@ def service_items(catalog: Catalog, account: Account, asked: tuple[datetime, dat
     events = readings(catalog, account.events)
     found: list[tuple[LineItem, Part]] = []
     for part in parts(catalog, account, events, asked):
-        charges = usage_items(part) + counter_items(part)
-        found += [(item, part) for item in charges + spend_items(part, charges)]
+        early, late = spends(part)
+        found += [(item, part) for item in usage_items(part) + counter_items(part) + early + late]
     for attachment in account.attachments:
         whole = Part(catalog, account, attachment, events, asked, asked, asked)
         found += [(item, whole) for item in standing_items(catalog, account, attachment, asked)]

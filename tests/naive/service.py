@@ -170,17 +170,6 @@ def standing_items(catalog: Catalog, account: Account, attachment: Attachment, a
 # --- Minimum and maximum spend ----------------------------------------------------------------------------------------
 
 
-def spend_items(part: Part, items: Sequence[LineItem]) -> list[LineItem]:
-    """R6.2: of pricings first, then of the plan, whose comparison includes the former."""
-    found = []
-    for pricing, covered in covered_by_pricing(part):
-        compared = compare(part, (pricing.minimum, pricing.maximum), covered, charged_by(items, pricing))
-        found += [priced_by(item, pricing, pricing.segment) for item in compared]
-    terms, stay = terms_of(part.catalog, part.attachment.plan), overlap(part.stretch, part.asked)
-    assert stay
-    return found + compare(part, (terms.minimum, terms.maximum), [stay], debited(part.catalog, [*items, *found]))
-
-
 def covered_by_pricing(part: Part) -> list[tuple[Pricing, list[Stretch]]]:
     """What of the part is asked for of each pricing, in all its windows; credits are left out."""
     found: dict[str, tuple[Pricing, list[Stretch]]] = {}

@@ -123,7 +123,7 @@ class Maker:
     def settings(self) -> Settings:
         epochs = {name: self.day() for name in ("DAILY", "WEEKLY", "MONTHLY", "ANNUALLY") if self.often(15)}
         rounding = self.chance.choice(("HALF_UP", "HALF_UP", "HALF_EVEN", "DOWN"))
-        return Settings(self.zone.key, epochs=epochs, rounding=rounding)
+        return Settings(self.zone.key, minimum_in_advance=self.often(20), epochs=epochs, rounding=rounding)
 
     def meter(self, name: str, product: str) -> Meter:
         fields = [Field(each) for each in MEASURES] + [Field(each, "STRING") for each in STRINGS]
@@ -184,6 +184,7 @@ class Maker:
             standing_interval=self.chance.choice((1, 2, 3)) if self.often(30) else None,
             standing_offset=self.chance.choice((0, 1, 2)) if self.often(30) else None,
             minimum=minimum,
+            minimum_in_advance=self.often(50) if self.often(50) else None,
             maximum=maximum,
         )
 
@@ -371,6 +372,7 @@ class Pricer:
             segment,
             "*" in segment and self.maker.often(40),
             minimum,
+            self.maker.often(50) if minimum is not None and self.maker.often(50) else None,
             maximum=self.maker.amount() + (minimum or 0) if self.maker.often(10) and not is_credit else None,
             apply_as=self.chance.choice(("PRODUCT_CREDIT", "GLOBAL_CREDIT")) if is_credit else "DEBIT",
             counter=switches if is_counter else CounterTerms(),

@@ -44,6 +44,22 @@ def test_case_35_a_part_of_the_standing_charge_in_arrears_and_in_advance() -> No
     ]
 
 
+@pytest.mark.parametrize(("used", "refund"), [("800", "-800.00"), ("1200", "-1000.00")])
+def test_case_37_a_minimum_in_advance_over_two_bills(used: str, refund: str) -> None:
+    """R6.3: so the period nets the greater of minimum and charge."""
+    text = f"""
+        template minimum_spend=1000 minimum_spend_in_advance=yes
+        aggregation calls SUM n
+        price calls 0:1
+        attach 2024-06-01 2024-07-01
+        use 2024-06-03 n={used}
+    """
+    assert bills(text, "2024-06-01", "2024-07-01") == [
+        [("MINIMUM_SPEND", "1000.00", False)],
+        [("USAGE", f"{used}.00", False), ("MINIMUM_SPEND_REFUND", refund, False)],
+    ]
+
+
 def test_case_52_storage_and_licences() -> None:
     text = """
         aggregation storage SUM gb

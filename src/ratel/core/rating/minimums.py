@@ -1,4 +1,4 @@
-"""MINIMUM_SPEND and MAXIMUM_SPEND: what a bill period comes to at the least and at the most (R6.2).
+"""MINIMUM_SPEND and MAXIMUM_SPEND: what a bill period comes to at the least and at the most (R6.2, R6.3).
 
 Inner first: pricings, whose line items then count for their plan. Limits are prorated by days and rounded before they
 are compared with rounded amounts. Standing charges and credits are never compared.
@@ -6,7 +6,7 @@ are compared with rounded amounts. Standing charges and credits are never compar
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -23,7 +23,12 @@ _USAGE: Final = {
     LineItemKind.COUNTER_ADJUSTMENT_DEBIT,
     LineItemKind.COUNTER_ADJUSTMENT_CREDIT,
 }
-_SPEND: Final = {*_USAGE, LineItemKind.MINIMUM_SPEND, LineItemKind.MAXIMUM_SPEND}
+_SPEND: Final = {
+    *_USAGE,
+    LineItemKind.MINIMUM_SPEND,
+    LineItemKind.MINIMUM_SPEND_REFUND,
+    LineItemKind.MAXIMUM_SPEND,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,9 @@ def _pricing_spends(draft: Draft) -> Iterator[LineItem]:
             name, limits = name_of(thing_part, pricing.segment), pricing.spend
             minimum_description = limits.minimum_description or f"{name} minimum spend"
             maximum_description = limits.maximum_description or f"{name} maximum spend"
-            yield from _minimum(spend, limits.minimum, minimum_description)
+            own, settings = limits.minimum_in_advance, thing_part.part.service.plan.settings
+            is_in_advance = settings.minimum_spend_in_advance if own is None else own
+            yield from _minimum(spend, limits.minimum, minimum_description, is_in_advance=is_in_advance)
             yield from _maximum(spend, limits.maximum, maximum_description)
 
 
@@ -65,7 +72,8 @@ def plan_spends(draft: Draft) -> Iterator[LineItem]:
         terms, found = part.service.plan.terms, items[part.service.attachment.id, part.bill_period]
         compared = amounts(item for item in found if item.kind in _SPEND)
         spend = _Spend(part, part.asked, part.service.days(part.asked), compared)
-        yield from _minimum(spend, terms.minimum_spend, terms.minimum_spend_description)
+        description, is_in_advance = terms.minimum_spend_description, terms.minimum_spend_in_advance
+        yield from _minimum(spend, terms.minimum_spend, description, is_in_advance=is_in_advance)
         yield from _maximum(spend, terms.maximum_spend, terms.maximum_spend_description)
 
 
@@ -97,11 +105,26 @@ def _pricing_spend(thing_part: ThingPart, windows: list[Window], amount: Decimal
     )
 
 
-def _minimum(spend: _Spend, limit: Decimal | None, description: str) -> Iterator[LineItem]:
-    if limit is not None and spend.days:
-        item = _line_item(spend, LineItemKind.MINIMUM_SPEND, limit, description)
-        if item.amount > ZERO:
-            yield item
+def _minimum(spend: _Spend, limit: Decimal | None, description: str, *, is_in_advance: bool) -> Iterator[LineItem]:
+    if limit is None or not spend.days:
+        return
+    if is_in_advance:
+        yield from _minimum_in_advance(spend, limit, description)
+        return
+    item = _line_item(spend, LineItemKind.MINIMUM_SPEND, limit, description)
+    if item.amount > ZERO:
+        yield item
+
+
+def _minimum_in_advance(spend: _Spend, limit: Decimal, description: str) -> Iterator[LineItem]:
+    """Yield the whole minimum, and what of it is given back because it was spent (R6.3)."""
+    whole = _line_item(replace(spend, amount=ZERO), LineItemKind.MINIMUM_SPEND, limit, description)
+    if whole.amount > ZERO:
+        yield replace(whole, in_advance=True)
+    refund = min(whole.amount, max(spend.amount, ZERO))
+    if refund > ZERO:
+        item = _line_item(spend, LineItemKind.MINIMUM_SPEND_REFUND, limit, description)
+        yield replace(item, amount=-refund, exact_amount=-refund)
 
 
 def _maximum(spend: _Spend, limit: Decimal | None, description: str) -> Iterator[LineItem]:

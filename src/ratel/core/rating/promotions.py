@@ -23,7 +23,7 @@ from ratel.core.window import Service, end_of
 TRIAL: Final = "/trial"
 """Stands where other promotions have the id of their grant, which never has a stroke."""
 
-_MINIMUMS: Final = (LineItemKind.MINIMUM_SPEND,)
+_MINIMUMS: Final = (LineItemKind.MINIMUM_SPEND, LineItemKind.MINIMUM_SPEND_REFUND)
 
 
 @dataclass(frozen=True, slots=True)

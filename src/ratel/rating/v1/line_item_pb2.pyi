@@ -47,6 +47,8 @@ class _LineItemKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LineItem
     """A counter's rise."""
     LINE_ITEM_KIND_COUNTER_ADJUSTMENT_CREDIT: _LineItemKind.ValueType  # 8
     """A counter's fall; negative with positive prices."""
+    LINE_ITEM_KIND_MINIMUM_SPEND_REFUND: _LineItemKind.ValueType  # 9
+    """What of a minimum that was billed in advance is given back, because it was spent; negative."""
     LINE_ITEM_KIND_PROMOTION: _LineItemKind.ValueType  # 16
     """What a promotion or a trial takes off; negative."""
     LINE_ITEM_KIND_PURCHASE: _LineItemKind.ValueType  # 17
@@ -77,6 +79,8 @@ LINE_ITEM_KIND_COUNTER_ADJUSTMENT_DEBIT: LineItemKind.ValueType  # 7
 """A counter's rise."""
 LINE_ITEM_KIND_COUNTER_ADJUSTMENT_CREDIT: LineItemKind.ValueType  # 8
 """A counter's fall; negative with positive prices."""
+LINE_ITEM_KIND_MINIMUM_SPEND_REFUND: LineItemKind.ValueType  # 9
+"""What of a minimum that was billed in advance is given back, because it was spent; negative."""
 LINE_ITEM_KIND_PROMOTION: LineItemKind.ValueType  # 16
 """What a promotion or a trial takes off; negative."""
 LINE_ITEM_KIND_PURCHASE: LineItemKind.ValueType  # 17
@@ -202,7 +206,7 @@ class LineItem(_message.Message):
 
     @_builtins.property
     def spend(self) -> Global___SpendWorkings:
-        """Of MINIMUM_SPEND and MAXIMUM_SPEND."""
+        """Of MINIMUM_SPEND, MINIMUM_SPEND_REFUND and MAXIMUM_SPEND."""
 
     @_builtins.property
     def promotion(self) -> Global___PromotionWorkings:
