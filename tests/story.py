@@ -275,7 +275,7 @@ def _price(story: Story, words: list[str]) -> None:
             segment=tuple(options["segment"].split(",")) if "segment" in options else (),
             segment_fields=aggregation.segment_fields if aggregation else (),
             pool="pool" in plain,
-            spend=SpendLimits(**amounts),  # type: ignore[arg-type]
+            spend=SpendLimits(**amounts, minimum_in_advance="minimum_in_advance" in plain or None),  # type: ignore[arg-type]
             description=options.get("description", "").replace("_", " "),
             apply_as=ApplyAs(options.get("as", "DEBIT")),
             accumulate="accumulate" in {*options, *plain},
