@@ -32,6 +32,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STREAM_END_SECONDS = 60
 # What a server that is to end at once is left to let go of its database.
 HURRY_SECONDS = 1
+GRACE_MARGIN_SECONDS = 60
 COLLECT_AFTER = (50_000, 20, 50)
 """Objects made more than freed until garbage is looked for, and how many times until it is among older ones."""
 
@@ -68,7 +69,8 @@ class RunningServer:
         """End in an orderly way, and wait until that is done."""
         await self._health.enter_graceful_shutdown()
         # From now on nobody new connects. Watchers of health stay until the end, so they are not waited for.
-        stopping = asyncio.create_task(self._server.stop(self._drain_seconds))
+        # The grace does not end by itself: gRPC then cuts calls off, and crashes if the second stop was just faster.
+        stopping = asyncio.create_task(self._server.stop(self._drain_seconds + GRACE_MARGIN_SECONDS))
         try:
             async with asyncio.timeout(self._drain_seconds):
                 await self._admission.drain()
