@@ -11,6 +11,7 @@ from typing import Final
 from ratel.core.band import Bands
 from ratel.core.errors import Mistakes
 from ratel.core.meter import Method
+from ratel.core.money import ONE, Rounding
 from ratel.core.period import Period
 from ratel.core.plan import check_spends, fit_amount
 
@@ -177,6 +178,8 @@ class PricingPlace:
         priced_product_id: the product of the thing.
         segment_fields: of the aggregation; none for other things.
         methods: of the aggregation, or of the operands of a compound; none for a counter.
+        quantity_per_unit: of the thing.
+        rounding: of its units.
     """
 
     currency: str
@@ -184,6 +187,8 @@ class PricingPlace:
     priced_product_id: str
     segment_fields: tuple[str, ...] = ()
     methods: frozenset[Method] = frozenset()
+    quantity_per_unit: Decimal = ONE
+    rounding: Rounding = Rounding.NONE
 
 
 _ACCUMULATING: Final = {

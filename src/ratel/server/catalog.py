@@ -33,6 +33,7 @@ from ratel.server.convert.schedule import period_cut_to_proto, plan_schedule_to_
 from ratel.server.convert.value import instant_from_proto
 from ratel.server.errors import Context
 from ratel.server.noun import Noun
+from ratel.server.pricing_draft import validate_pricing
 from ratel.store import resource
 from ratel.store.aggregation import delete_aggregation
 from ratel.store.bill import billed_until
@@ -249,6 +250,10 @@ class Catalog(CatalogServiceServicer):
         return pb.DeletePlanResponse()
 
     # --- Pricing ---
+
+    async def ValidatePricing(self, request: pb.ValidatePricingRequest, context: Context) -> pb.ValidatePricingResponse:
+        async with self._database.snapshot() as connection:
+            return await validate_pricing(connection, request)
 
     async def CreatePricing(self, request: pb.CreatePricingRequest, context: Context) -> pb.CreatePricingResponse:
         async with self._database.transaction() as connection:

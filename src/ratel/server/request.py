@@ -19,6 +19,7 @@ from ratel.account.v1 import (
 from ratel.catalog.v1 import (
     add_on_pb2,
     aggregation_pb2,
+    catalog_service_pb2,
     counter_pb2,
     meter_pb2,
     plan_pb2,
@@ -107,6 +108,8 @@ def check_request(request: Message) -> None:
     shape = _violations(check_message, request)
     if not shape and not _has_nouns(request.DESCRIPTOR):
         return
+    if isinstance(request, catalog_service_pb2.ValidatePricingRequest) and not shape:
+        return  # what is wrong with the pricing is the answer
     if _UPDATE_MASK in request.DESCRIPTOR.fields_by_name:
         wrong = [violation for violation in shape if _is_of_frame(violation)]
     else:

@@ -136,6 +136,12 @@ def _attachment_arguments(attachment: Attachment) -> tuple[object, ...]:
     return attachment.account_id, attachment.plan_id, period.start, period.end, attachment.id
 
 
+async def pricing_in_the_way(connection: Connection, pricing: Pricing) -> str | None:
+    """Return the id of a pricing with which another one would overlap; None if there is none."""
+    found: str | None = await connection.fetchval(SELECT_PRICING_IN_THE_WAY, *_pricing_arguments(pricing))
+    return found
+
+
 @asynccontextmanager
 async def explaining_write(connection: Connection, value: object) -> AsyncIterator[None]:
     """Undo the block if a constraint refuses the value, and raise what the constraint stands for.
@@ -155,8 +161,7 @@ async def explaining_write(connection: Connection, value: object) -> AsyncIterat
         raise ResourceNotFound(reference.resource, reference.id_of(value)) from None
     except asyncpg.ExclusionViolationError:
         if isinstance(value, Pricing):
-            found = await connection.fetchval(SELECT_PRICING_IN_THE_WAY, *_pricing_arguments(value))
-            raise PricingOverlap(found or "") from None
+            raise PricingOverlap(await pricing_in_the_way(connection, value) or "") from None
         if isinstance(value, Attachment):
             found = await connection.fetchval(SELECT_ATTACHMENT_IN_THE_WAY, *_attachment_arguments(value))
             raise AttachmentOverlap(found or "") from None

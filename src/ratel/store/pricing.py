@@ -7,6 +7,7 @@ from uuid import UUID
 from ratel.core.band import Band, Bands
 from ratel.core.errors import ResourceNotFound
 from ratel.core.meter import Method
+from ratel.core.money import Rounding
 from ratel.core.pricing import (
     OWNER_FIELDS,
     PRICED_FIELDS,
@@ -78,18 +79,20 @@ SELECT_OWNER = """
     WHERE id = $2 OR id = (SELECT plan_template_id FROM plans WHERE plans.id = $1)
 """
 SELECT_AGGREGATION = """
-    SELECT product_id, segment_fields, ARRAY[method] AS methods
+    SELECT product_id, segment_fields, ARRAY[method] AS methods, quantity_per_unit, rounding
     FROM aggregations JOIN meters ON meters.id = meter_id WHERE aggregations.id = $1
 """
 SELECT_COMPOUND = """
     SELECT product_id, '{}'::text[] AS segment_fields, ARRAY(
         SELECT method FROM compound_operands JOIN aggregations ON aggregations.id = aggregation_id
         WHERE compound_aggregation_id = $1
-    ) AS methods
+    ) AS methods, quantity_per_unit, rounding
     FROM compound_aggregations WHERE id = $1
 """
 SELECT_COUNTER = """
-    SELECT product_id, '{}'::text[] AS segment_fields, '{}'::text[] AS methods FROM counters WHERE id = $1
+    SELECT product_id, '{}'::text[] AS segment_fields, '{}'::text[] AS methods, 1::numeric AS quantity_per_unit,
+        'NONE' AS rounding
+    FROM counters WHERE id = $1
 """
 
 SELECT_PRICED = {
@@ -212,6 +215,8 @@ async def pricing_place(connection: Connection, owner: Owner, priced: PricedThin
         priced_product_id=thing["product_id"],
         segment_fields=tuple(thing["segment_fields"]),
         methods=frozenset(map(Method, thing["methods"])),
+        quantity_per_unit=thing["quantity_per_unit"],
+        rounding=Rounding(thing["rounding"]),
     )
 
 

@@ -1813,6 +1813,134 @@ class DeletePlanResponse(_message.Message):
 Global___DeletePlanResponse: _TypeAlias = DeletePlanResponse  # noqa: Y015
 
 @_typing.final
+class ValidatePricingRequest(_message.Message):
+    """Asks what a pricing would do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICING_FIELD_NUMBER: _builtins.int
+    QUANTITIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pricing(self) -> _pricing_pb2.Pricing:
+        """The pricing, as it would be created. Required; its own rules are judged in the answer."""
+
+    @_builtins.property
+    def quantities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Quantities to price, such as the points of a curve: decimals, 0 to 1000 of them."""
+
+    def __init__(
+        self,
+        *,
+        pricing: _pricing_pb2.Pricing | None = ...,
+        quantities: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pricing", b"pricing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pricing", b"pricing", "quantities", b"quantities"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidatePricingRequest: _TypeAlias = ValidatePricingRequest  # noqa: Y015
+
+@_typing.final
+class ValidatePricingResponse(_message.Message):
+    """Answers ValidatePricing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___PricingRemark]:
+        """Why CreatePricing would refuse it; none: it would be accepted."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PricingRemark]:
+        """What a person may not have meant. PRICE_RISES: a band's units are dearer than those of the band before it.
+        SCHEDULE_GAP: between it and its neighbour in the schedule the thing has no price.
+        """
+
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___PricedPoint]:
+        """What each quantity would cost by itself, in the order asked; none while there are problems."""
+
+    def __init__(
+        self,
+        *,
+        problems: _abc.Iterable[Global___PricingRemark] | None = ...,
+        warnings: _abc.Iterable[Global___PricingRemark] | None = ...,
+        points: _abc.Iterable[Global___PricedPoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points", b"points", "problems", b"problems", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidatePricingResponse: _TypeAlias = ValidatePricingResponse  # noqa: Y015
+
+@_typing.final
+class PricingRemark(_message.Message):
+    """One thing that is, or may be, wrong with a pricing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The path of the field, such as bands[1].unit_price; empty: the pricing as a whole."""
+    reason: _builtins.str
+    """What it is, in words that do not change, such as PRICING_OVERLAP."""
+    message: _builtins.str
+    """The same for people."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PricingRemark: _TypeAlias = PricingRemark  # noqa: Y015
+
+@_typing.final
+class PricedPoint(_message.Message):
+    """What a quantity would cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    quantity: _builtins.str
+    """The quantity, a decimal."""
+    units: _builtins.str
+    """What the bands count, a decimal."""
+    amount: _builtins.str
+    """The amount, a decimal with exactly the currency's digits."""
+    def __init__(
+        self,
+        *,
+        quantity: _builtins.str = ...,
+        units: _builtins.str = ...,
+        amount: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "quantity", b"quantity", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PricedPoint: _TypeAlias = PricedPoint  # noqa: Y015
+
+@_typing.final
 class CreatePricingRequest(_message.Message):
     """Asks to create a pricing."""
 

@@ -215,6 +215,11 @@ class CatalogServiceStub:
                 request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanRequest.SerializeToString,
                 response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanResponse.FromString,
                 _registered_method=True)
+        self.ValidatePricing = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/ValidatePricing',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ValidatePricingRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ValidatePricingResponse.FromString,
+                _registered_method=True)
         self.CreatePricing = channel.unary_unary(
                 '/ratel.catalog.v1.CatalogService/CreatePricing',
                 request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePricingRequest.SerializeToString,
@@ -578,6 +583,14 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ValidatePricing(self, request, context):
+        """Says of a pricing, without storing it, why CreatePricing would refuse it, what in it may be a mistake, and what it
+        would charge for given quantities. What is wrong with the pricing is an answer, not an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreatePricing(self, request, context):
         """Creates a pricing. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
         An overlap with another pricing of the same owner, thing and segment is PRICING_OVERLAP.
@@ -889,6 +902,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.DeletePlan,
                     request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanRequest.FromString,
                     response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanResponse.SerializeToString,
+            ),
+            'ValidatePricing': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidatePricing,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ValidatePricingRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ValidatePricingResponse.SerializeToString,
             ),
             'CreatePricing': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePricing,
@@ -1932,6 +1950,33 @@ class CatalogService:
             '/ratel.catalog.v1.CatalogService/DeletePlan',
             ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanRequest.SerializeToString,
             ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidatePricing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/ValidatePricing',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ValidatePricingRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ValidatePricingResponse.FromString,
             options,
             channel_credentials,
             insecure,

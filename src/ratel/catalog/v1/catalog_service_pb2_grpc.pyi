@@ -126,6 +126,10 @@ class CatalogServiceStub:
     """Deletes a plan. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
     answer when it does not exist, as to a repeat.
     """
+    ValidatePricing: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ValidatePricingRequest, _catalog_service_pb2.ValidatePricingResponse]
+    """Says of a pricing, without storing it, why CreatePricing would refuse it, what in it may be a mistake, and what it
+    would charge for given quantities. What is wrong with the pricing is an answer, not an error.
+    """
     CreatePricing: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreatePricingRequest, _catalog_service_pb2.CreatePricingResponse]
     """Creates a pricing. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
     An overlap with another pricing of the same owner, thing and segment is PRICING_OVERLAP.
@@ -500,6 +504,16 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_catalog_service_pb2.DeletePlanResponse]:
         """Deletes a plan. IN_USE names something that uses it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the
         answer when it does not exist, as to a repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def ValidatePricing(
+        self,
+        request: _catalog_service_pb2.ValidatePricingRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.ValidatePricingRequest, _abc.Awaitable[_catalog_service_pb2.ValidatePricingResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.ValidatePricingResponse]:
+        """Says of a pricing, without storing it, why CreatePricing would refuse it, what in it may be a mistake, and what it
+        would charge for given quantities. What is wrong with the pricing is an answer, not an error.
         """
 
     @_abc_1.abstractmethod
