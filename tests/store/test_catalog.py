@@ -6,13 +6,12 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-import asyncpg
 import pytest
 
 from ratel.core.account import Account, Attachment
 from ratel.core.band import Band, Bands
 from ratel.core.counter import AccountAdjustment, Adjustment, Counter
-from ratel.core.errors import AttachmentOverlap, PricingOverlap, ResourceNotFound
+from ratel.core.errors import AttachmentOverlap, PricingOverlap, ResourceNotFound, TransactionConflict
 from ratel.core.meter import (
     Aggregation,
     CompoundAggregation,
@@ -155,7 +154,7 @@ async def test_the_database_itself_keeps_pricings_apart(database: Database) -> N
         database, lambda connection, number: create(connection, PRICINGS, replace(PRICING, id=f"p{number}"), NOW)
     )
     # Who waits for each other in a circle is told so by Postgres; the servers' own lock spares callers that.
-    refused = [each for each in results if isinstance(each, PricingOverlap | asyncpg.DeadlockDetectedError)]
+    refused = [each for each in results if isinstance(each, PricingOverlap | TransactionConflict)]
     assert len(refused) == WRITERS - 1
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM pricings") == 1
@@ -166,7 +165,7 @@ async def test_the_database_itself_keeps_attachments_apart(database: Database) -
     results = await race(
         database, lambda connection, number: create(connection, ATTACHMENTS, replace(ATTACHMENT, id=f"a{number}"), NOW)
     )
-    refused = [each for each in results if isinstance(each, AttachmentOverlap | asyncpg.DeadlockDetectedError)]
+    refused = [each for each in results if isinstance(each, AttachmentOverlap | TransactionConflict)]
     assert len(refused) == WRITERS - 1
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM attachments") == 1
