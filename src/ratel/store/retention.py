@@ -59,8 +59,7 @@ async def let_go(connection: Connection, now: datetime, days: int) -> list[str]:
     Returns:
         The names of the partitions that were dropped.
     """
-    row = await connection.fetchrow(SELECT_RETENTION)
-    assert row is not None
+    (row,) = await connection.fetch(SELECT_RETENTION)
     kept = now - timedelta(days=days)
     least_key = least_key_of_month(kept.year * 12 + kept.month - 1)
     names = _older(await _partitions(connection), kept)

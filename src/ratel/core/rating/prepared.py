@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from ratel.core.account import Account, Attachment
 from ratel.core.bill import AccountRating, LineItem, LineItemKind, PricedQuantity, Segment, UsageWorkings
@@ -17,7 +17,7 @@ from ratel.core.compiled import CompiledThing, InForce
 from ratel.core.event import Partial
 from ratel.core.meter import Aggregation, Method
 from ratel.core.money import exact
-from ratel.core.pricing import ApplyAs, Pricing, SpendLimits
+from ratel.core.pricing import ApplyAs, PricedThing, Pricing, SpendLimits
 from ratel.core.quantity import Quantity, Values, by_segment, merge, quantity_of
 from ratel.core.rating.draft import ThingUsage, is_split, rounded
 from ratel.core.rating.quote import average_unit_price, price_quantity
@@ -47,8 +47,7 @@ class LineTemplate:
 
     def fill(self, priced: PricedQuantity, amount: Decimal) -> LineItem:
         """Return the line item of some usage."""
-        workings = self.item.workings
-        assert isinstance(workings, UsageWorkings)
+        workings = cast(UsageWorkings, self.item.workings)
         average = average_unit_price(priced.amount, priced.units)
         return replace(
             self.item,
@@ -226,8 +225,8 @@ class _Window:
         some = Partial(1, 1, _SOME, _SOME, _SOME, piece.period.start, "", _SOME, frozenset((b"",)))
         usage = ThingUsage(self.thing_part, {self.window.pricing.segment: (Taken(piece, values, (some,)),)}, ())
         (item,) = usage_of_window(usage, self.window)
-        assert item.priced is not None
-        key = self.place, item.priced.kind, item.priced.id, item.segment, item.service.start
+        priced = cast(PricedThing, item.priced)
+        key = self.place, priced.kind, priced.id, item.segment, item.service.start
         return LineTemplate(item, key)
 
 

@@ -1,6 +1,8 @@
 """How far usage that accumulates has come, as messages."""
 
-from ratel.core.bill import LineItem, UsageWorkings
+from typing import cast
+
+from ratel.core.bill import Accumulation, LineItem, UsageWorkings
 from ratel.core.errors import Invalid
 from ratel.core.pricing import PRICED_FIELDS
 from ratel.core.rating.accumulated import Accumulating
@@ -24,9 +26,7 @@ def accumulating_from_proto(request: rating_service_pb2.QueryAccumulationsReques
 
 def accumulated_usage_to_proto(item: LineItem) -> accumulated_usage_pb2.AccumulatedUsage:
     """Return the message of a line item of usage that accumulates."""
-    workings = item.workings
-    assert isinstance(workings, UsageWorkings)
-    assert workings.accumulation is not None
+    workings = cast(UsageWorkings, item.workings)
     message = accumulated_usage_pb2.AccumulatedUsage(
         product_id=item.origin.product_id,
         plan_id=item.origin.plan_id,
@@ -34,7 +34,7 @@ def accumulated_usage_to_proto(item: LineItem) -> accumulated_usage_pb2.Accumula
         pricing_id=item.pricing_id,
         segment=dict(item.segment),
         unit=workings.unit,
-        accumulation=accumulation_to_proto(workings.accumulation),
+        accumulation=accumulation_to_proto(cast(Accumulation, workings.accumulation)),
     )
     if item.priced is not None:
         setattr(message, PRICED_FIELDS[item.priced.kind], item.priced.id)
