@@ -3,7 +3,8 @@
 One line says one thing: a verb, perhaps an id, then words and ``key=value``. Times are local to the story's zone, and
 what is not said has a default, so that a story shows only what it is about:
     zone America/New_York                         the settings' time zone
-    settings rounding_mode=HALF_EVEN month_epoch=2024-01-31
+    settings rounding_mode=HALF_EVEN month_epoch=2024-01-31 rates=USD:GBP:0.8,USD:JPY:151.33
+    account currency=GBP
     template currency=JPY frequency=ANNUALLY interval=2 standing_charge=20 ...
     plan gold standing_charge=30                  made from the template; there is always a plan called "plan"
     derived cost = size * 2                       a field of the meter; all other fields follow from the aggregations
@@ -34,7 +35,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from ratel.core.account import Account, Attachment
-from ratel.core.band import Band, Bands
+from ratel.core.band import Bands
 from ratel.core.counter import Adjustment, Counter
 from ratel.core.meter import (
     Aggregation,
@@ -60,18 +61,8 @@ from ratel.core.pricing import (
     Pricing,
     SpendLimits,
 )
-from ratel.core.promotion import (
-    FixedAmount,
-    Graduated,
-    Grant,
-    GrantedPromotion,
-    Percentage,
-    Promotion,
-    PromotionPlace,
-    SpendBand,
-    Worth,
-    fit_promotion,
-)
+from ratel.core.promotion import Grant, GrantedPromotion, Promotion, PromotionPlace, fit_promotion
+from tests.words import bands_from_text, options_of, rates_from_text, worth_from_words
 
 ACCOUNT = Account("account", "The account")
 METER = "meter"
@@ -93,6 +84,7 @@ class Usage:
 class Story:
     """What is there, what is asked, and what is expected."""
 
+    account: Account = ACCOUNT
     settings: Settings = field(default_factory=Settings)
     template: PlanTemplate = field(
         default_factory=lambda: PlanTemplate(TEMPLATE, PRODUCT, "Template", "USD", Frequency.MONTHLY)
@@ -143,25 +135,7 @@ def read_story(text: str) -> Story:
     return story
 
 
-def bands_from_text(texts: list[str]) -> tuple[Band, ...]:
-    """Read ``lower:unit`` and ``lower:fixed+unit``, each perhaps with ``/block_size``."""
-    return tuple(map(_band, texts))
-
-
-def _band(text: str) -> Band:
-    lower, price = text.split(":")
-    price, _, block = price.partition("/")
-    fixed, _, unit = price.rpartition("+")
-    return Band(Decimal(lower), Decimal(unit), Decimal(fixed or 0), Decimal(block) if block else None)
-
-
 # --- Words ------------------------------------------------------------------------------------------------------------
-
-
-def _options(words: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Tell plain words from ``key=value``."""
-    plain = [word for word in words if "=" not in word]
-    return plain, dict(word.split("=", 1) for word in words if "=" in word)
 
 
 def _time(story: Story, text: str) -> datetime:
@@ -193,15 +167,27 @@ def _zone(story: Story, words: list[str]) -> None:
 
 
 def _settings(story: Story, words: list[str]) -> None:
-    _, options = _options(words)
+    _, options = options_of(words)
     epochs = {key: date.fromisoformat(text) for key, text in options.items() if key.endswith("_epoch")}
     mode = RoundingMode(options.get("rounding_mode", "HALF_UP"))
     switches = {key: text == "yes" for key, text in options.items() if key.endswith("_advance")}
-    story.settings = replace(story.settings, rounding_mode=mode, **epochs, **switches)  # type: ignore[arg-type]
+    rates = rates_from_text(options.get("rates", ""))
+    story.settings = replace(
+        story.settings,
+        rounding_mode=mode,
+        currency_rates=rates,
+        **epochs,  # type: ignore[arg-type]
+        **switches,  # type: ignore[arg-type]
+    )
+
+
+def _account(story: Story, words: list[str]) -> None:
+    _, options = options_of(words)
+    story.account = replace(story.account, **options)  # type: ignore[arg-type]
 
 
 def _template(story: Story, words: list[str]) -> None:
-    _, options = _options(words)
+    _, options = options_of(words)
     story.template = PlanTemplate(
         TEMPLATE,
         PRODUCT,
@@ -214,7 +200,7 @@ def _template(story: Story, words: list[str]) -> None:
 
 
 def _plan(story: Story, words: list[str]) -> None:
-    (plan_id, *_), options = _options(words)
+    (plan_id, *_), options = options_of(words)
     plan = Plan(plan_id, TEMPLATE, plan_id.title(), terms=_terms(options))
     story.plans = [each for each in story.plans if each.id != plan_id] + [plan]
 
@@ -224,7 +210,7 @@ def _derived(story: Story, words: list[str]) -> None:
 
 
 def _aggregation(story: Story, words: list[str]) -> None:
-    (aggregation_id, method, *fields), options = _options(words)
+    (aggregation_id, method, *fields), options = options_of(words)
     where, _, values = options.get("where", "").partition(":")
     default = options.get("default")
     story.aggregations[aggregation_id] = Aggregation(
@@ -243,7 +229,7 @@ def _aggregation(story: Story, words: list[str]) -> None:
 
 def _compound(story: Story, words: list[str]) -> None:
     head, text = words[: words.index("=")], " ".join(words[words.index("=") + 1 :])
-    (compound_id, *switches), options = _options(head)
+    (compound_id, *switches), options = options_of(head)
     story.compounds[compound_id] = CompoundAggregation(
         id=compound_id,
         product_id=PRODUCT,
@@ -260,7 +246,7 @@ def _counter(story: Story, words: list[str]) -> None:
 
 
 def _price(story: Story, words: list[str]) -> None:
-    (thing, *plain), options = _options(words)
+    (thing, *plain), options = options_of(words)
     bands = [word for word in plain if ":" in word]
     owner = options.get("on", PLAN)
     aggregation = story.aggregations.get(thing)
@@ -297,7 +283,7 @@ def _kind(story: Story, thing: str) -> PricedKind:
 
 
 def _attach(story: Story, words: list[str]) -> None:
-    (start, *end), options = _options(words)
+    (start, *end), options = options_of(words)
     epoch, trial = options.get("epoch"), options.get("trial")
     story.attachments.append(
         Attachment(
@@ -313,7 +299,7 @@ def _attach(story: Story, words: list[str]) -> None:
 
 
 def _promotion(story: Story, words: list[str]) -> None:
-    (promotion_id, *worth), options = _options(words)
+    (promotion_id, *worth), options = options_of(words)
     pricing_id, plan_id = options.get("price", ""), options.get("on", PLAN)
     fields = next((each.segment_fields for each in story.pricings if each.id == pricing_id), ())
     values = options["segment"].split(",") if "segment" in options else []
@@ -321,7 +307,7 @@ def _promotion(story: Story, words: list[str]) -> None:
     promotion = Promotion(
         promotion_id,
         promotion_id.title(),
-        _worth(worth),
+        worth_from_words(worth),
         "" if pricing_id else plan_id,
         pricing_id,
         tuple(zip(fields, values, strict=True)) if values else (),
@@ -333,17 +319,8 @@ def _promotion(story: Story, words: list[str]) -> None:
     story.promotions[promotion_id] = fit_promotion(promotion, PromotionPlace(story.template.currency, pricing))
 
 
-def _worth(words: list[str]) -> Worth:
-    if ":" in words[0]:
-        pairs = (word.rstrip("%").split(":") for word in words)
-        return Graduated(tuple(SpendBand(Decimal(limit), Decimal(percentage)) for limit, percentage in pairs))
-    if words[0].endswith("%"):
-        return Percentage(Decimal(words[0].rstrip("%")))
-    return FixedAmount(Decimal(words[0]))
-
-
 def _grant(story: Story, words: list[str]) -> None:
-    (promotion_id, start, *end), options = _options(words)
+    (promotion_id, start, *end), options = options_of(words)
     period = _period(story, start, end[0] if end else None)
     grant_id = options.get("id", f"grant-{len(story.grants)}")
     story.grants.append(Grant(grant_id, ACCOUNT.id, promotion_id, period, int(options.get("priority", "0"))))
@@ -355,7 +332,7 @@ def _level(story: Story, words: list[str]) -> None:
 
 
 def _use(story: Story, words: list[str]) -> None:
-    (time, *_), values = _options(words)
+    (time, *_), values = options_of(words)
     times = int(values.pop("times", "1"))
     first = values.pop("id", f"event-{len(story.usages)}")
     ids = tuple(first if times == 1 else f"{first}-{index}" for index in range(times))
@@ -381,6 +358,7 @@ def _unattached(story: Story, words: list[str]) -> None:
 _VERBS: dict[str, Callable[[Story, list[str]], None]] = {
     "zone": _zone,
     "settings": _settings,
+    "account": _account,
     "template": _template,
     "plan": _plan,
     "derived": _derived,

@@ -90,7 +90,7 @@ class Teller:
     async def tell_account(self) -> None:
         """Create the account, its attachments and adjustments."""
         stub, own = self._server.accounts, self._own
-        await stub.CreateAccount(accounts.CreateAccountRequest(account=own(account_to_proto(ACCOUNT))))
+        await stub.CreateAccount(accounts.CreateAccountRequest(account=own(account_to_proto(self._story.account))))
         for attachment in map(attachment_to_proto, self._story.attachments):
             await stub.CreateAttachment(accounts.CreateAttachmentRequest(attachment=own(attachment)))
         for grant in map(grant_to_proto, self._story.grants):

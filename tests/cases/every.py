@@ -2,6 +2,13 @@
 
 from typing import Final
 
-from tests.cases import accumulation, asked, promotion, time, usage
+from tests.cases import accumulation, asked, currency, promotion, time, usage
 
-CASES: Final = {**usage.CASES, **time.CASES, **accumulation.CASES, **asked.CASES, **promotion.CASES}
+CASES: Final = {
+    **usage.CASES,
+    **time.CASES,
+    **accumulation.CASES,
+    **asked.CASES,
+    **promotion.CASES,
+    **currency.CASES,
+}

@@ -43,7 +43,8 @@ def rate_by_core(
     attachments = tuple(core_attachment(account, each) for each in account.attachments)
     meters = tuple(known.meters.values())
     granted = tuple(core_granted(catalog, account, each) for each in grants)
-    context = RatingContext(core_account_of(account), attachments, core_adjustments(account), plans, meters, granted)
+    owner, adjustments = core_account_of(account), core_adjustments(account)
+    context = RatingContext(owner, attachments, adjustments, plans, meters, granted, known.settings)
     scope = survey(context, Period(start, end))
     layouts = {each.id: Layout(number, each.fields) for number, each in enumerate(meters)}
     return rate(scope, partials_of(stored_events(account, layouts), layouts, scope.reads))

@@ -45,7 +45,7 @@ def last_date(told: Story) -> date:
 
 def naive_rows(told: Story, until: date) -> Rows:
     zone = told.catalog.settings.zone
-    debts = Debts(grants=told.grants, currency=told.catalog.templates[0].currency)
+    debts = Debts(grants=told.grants, currency=told.account.currency or told.catalog.templates[0].currency)
     made = bills(told.catalog, told.account, debts, start_of_day(until, zone))
     return rows((local_date(day, zone), line.kind, line.amount) for day, lines in made for line in lines)
 
@@ -60,9 +60,10 @@ def core_rows(told: Story, until: date) -> Rows:
         {plan_id: compile_plan(known, plan_id) for plan_id in known.plans},
         meters,
         granted=tuple(core_granted(told.catalog, told.account, each) for each in told.grants),
+        settings=known.settings,
     )
-    (template,) = known.plan_templates.values()
-    scope = survey_due(context, template.frequency, until)
+    (frequency,) = {each.frequency for each in known.plan_templates.values()}
+    scope = survey_due(context, frequency, until)
     layouts = {each.id: Layout(number, each.fields) for number, each in enumerate(meters)}
     found = due(scope, partials_of(stored_events(told.account, layouts), layouts, scope.reads), until)
     return rows((each.date, each.item.kind.value, Fraction(each.item.amount)) for each in found.items)

@@ -23,6 +23,7 @@ LEAVES: list[RatelError] = [
     errors.BillLocked(),
     errors.BillPending(),
     errors.BillStale(),
+    errors.CurrencyRateMissing("USD", "GBP"),
     errors.Denied("no"),
     errors.Draining(),
     errors.EtagMismatch("plan", "p1"),

@@ -12,8 +12,9 @@ from ratel.server.convert.band import band_to_proto
 from tests.cases.every import CASES
 from tests.conftest import Served
 from tests.core.table import rows
-from tests.story import ACCOUNT, Story, bands_from_text, read_story
+from tests.story import ACCOUNT, Story, read_story
 from tests.telling import Teller
+from tests.words import bands_from_text
 
 QUOTES = """
     bands                           | shape    | units  | amount | case
@@ -81,7 +82,7 @@ async def test_case(server: Served, name: str) -> None:
 def check_totals(rating: AccountRating, story: Story) -> None:
     """Line items sum to the total (R13), in cents as in printed digits."""
     totals = {each.currency: each.amount for each in rating.totals}
-    assert totals.keys() == ({story.template.currency} if story.line_items else set())
+    assert totals.keys() == ({story.account.currency or story.template.currency} if story.line_items else set())
     for total in totals.values():
         assert cents(total) == sum(cents(amount) for _, amount in story.line_items)
 

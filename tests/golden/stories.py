@@ -21,7 +21,7 @@ class Told:
         earlier: invoice dates of bills that are made before.
         late: usage, in the language of stories, that arrives after the earlier bills.
         add_on: text of an add-on as JSON that the account buys, with the day and quantities; empty for none.
-        charges: ad-hoc charges: id, day, amount.
+        charges: ad-hoc charges: id, day, amount; in dollars.
     """
 
     text: str
@@ -318,6 +318,26 @@ STORIES: Final[dict[str, Told]] = {
         "2024-07-01",
         "334.00",
         ["200.00 - 20.00 + 300.00 = 480.00", "x 0.8 = 384.00", "- 50.00"],
+    ),
+    "three_currencies": Told(
+        f"""
+        settings rates=USD:JPY:151.33,EUR:JPY:162.5
+        account currency=JPY
+        aggregation calls SUM n
+        {TIERS}
+        promotion welcome 10
+        grant welcome 2024-06-01
+        attach 2024-06-01
+        use 2024-06-03 n=700
+        """,
+        "2024-07-01",
+        "16926",
+        [
+            "95.00 USD x 151.33 = 14,376.35: 14,376",
+            "5.00 EUR x 162.5 = 812.5: 813, and the setup fee of 20.00 EUR x 162.5 = 3,250",
+            "10.00 USD off x 151.33 = 1,513.3: -1,513",
+        ],
+        add_on='{"id": "pack", "setup_fee": "20", "flat_price": "5", "currency": "EUR", "name": "Pack"}',
     ),
     "every_kind_of_line_item": Told(
         """

@@ -49,6 +49,7 @@ class Account:
     adjustments: tuple[Adjustment, ...] = ()
     events: tuple[Event, ...] = ()
     epoch: date | None = None
+    currency: str = ""
 
 
 @dataclass(frozen=True)

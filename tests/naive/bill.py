@@ -67,7 +67,9 @@ class Book:
     def charge(self, item: LineItem, part: Part | None = None) -> Charge:
         """R11.2: a line item is converted when it is made, and rounded once more."""
         rate = self.rate(item.currency)
-        gross = item.amount if item.currency == self.debts.currency else money(item.amount * rate, self.debts.currency)
+        rounding = self.catalog.settings.rounding
+        own, bill = item.currency, self.debts.currency
+        gross = item.amount if own == bill else money(item.amount * rate, bill, rounding)
         return Charge(replace(item, currency=self.debts.currency), rate, part, gross)
 
 

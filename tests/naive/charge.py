@@ -65,7 +65,8 @@ class Charge:
             return self.gross if stretch else ZERO
         if self.part and item.thing and item.kind not in ("MINIMUM_SPEND", "MINIMUM_SPEND_REFUND"):
             again = self.again(stretch)
-            return money(sum((each.amount for each in again), ZERO) * self.rate, item.currency)
+            amount = sum((each.amount for each in again), ZERO)
+            return money(amount * self.rate, item.currency, self.part.catalog.settings.rounding)
         assert self.part
         inside, whole = (days(*each, self.part.zone) for each in (stretch, (item.start, item.end)))
         return money(divide(self.gross * inside, whole), item.currency)

@@ -87,12 +87,15 @@ def taken(grant: Grant, key: Key, shares: Sequence[Share], promoted: Promoted) -
     spend, before = spend_of(shares), promoted.amounts.get(key, ZERO)
     item, part = shares[0][0].item, shares[0][0].part
     assert part
-    due = worth(grant, promoted.spends.get(key, ZERO) + spend) - before
-    amount = min(spend, money(due, item.currency, part.catalog.settings.rounding))
+    # R11.2: what the promotion says is in the plan's currency.
+    rate, rounding = shares[0][0].rate, part.catalog.settings.rounding
+    due = worth(grant, promoted.spends.get(key, ZERO) + spend, rate) - before
+    amount = min(spend, money(due, item.currency, rounding))
     if grant.max_per_period is not None:
-        amount = min(amount, grant.max_per_period - before)
+        amount = min(amount, money(grant.max_per_period * rate - before, item.currency, rounding))
     if grant.max_total is not None:
-        amount = min(amount, grant.max_total - promoted.totals.get(grant.id, ZERO))
+        left = grant.max_total * rate - promoted.totals.get(grant.id, ZERO)
+        amount = min(amount, money(left, item.currency, rounding))
     return max(ZERO, amount)
 
 
@@ -124,14 +127,14 @@ def inside(charge: Charge, grant: Grant) -> Fraction:
     return charge.net_inside(grant.time, grant.end)
 
 
-def worth(grant: Grant, spend: Fraction) -> Fraction:
+def worth(grant: Grant, spend: Fraction, rate: Fraction) -> Fraction:
     """R9.1: a percentage, percentages of what is above each limit, or an amount."""
     if grant.kind == "PERCENTAGE":
         return spend * grant.value / 100
     if grant.kind == "FIXED":
-        return grant.value
+        return grant.value * rate
     amount = ZERO
     for index, (above, percent) in enumerate(grant.graduated):
-        upper = grant.graduated[index + 1][0] if index + 1 < len(grant.graduated) else spend
-        amount += max(ZERO, min(spend, upper) - above) * percent / 100
+        upper = grant.graduated[index + 1][0] * rate if index + 1 < len(grant.graduated) else spend
+        amount += max(ZERO, min(spend, upper) - above * rate) * percent / 100
     return amount

@@ -1,6 +1,7 @@
 """R12.1: what service inside a period cost, advance and arrears alike."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from functools import partial
@@ -11,7 +12,7 @@ from tests.naive.bill import Book, credited, place
 from tests.naive.catalog import Catalog
 from tests.naive.charge import Charge
 from tests.naive.debts import Debts, Grant
-from tests.naive.exact import ZERO
+from tests.naive.exact import ZERO, money
 from tests.naive.part import Part, overlap, parts
 from tests.naive.plan import grid_of
 from tests.naive.promotion import Promoted, promotions, trial
@@ -28,6 +29,7 @@ def rate_account(
     asked = (start, end)
     before = min([start, *(counted_from(catalog, account, asked, each) for each in grants)])
     if before < start:
+        before = whole_from(catalog, account, (before, end))  # other plans' credits take from whole periods too
         promoted_items(catalog, account, service_items(catalog, account, (before, start)), grants, promoted)
     charges = service_items(catalog, account, asked)
     given = promoted_items(catalog, account, charges, grants, promoted)
@@ -62,7 +64,20 @@ def service_items(catalog: Catalog, account: Account, asked: tuple[datetime, dat
     for attachment in account.attachments:
         whole = Part(catalog, account, attachment, events, asked, asked, asked)
         found += [(item, whole) for item in standing_items(catalog, account, attachment, asked)]
-    return found
+    return [(converted(catalog, account, item), part) for item, part in found]
+
+
+def converted(catalog: Catalog, account: Account, item: LineItem) -> LineItem:
+    """R11.2: into the account's currency, rounded once more."""
+    if account.currency in ("", item.currency):
+        return item
+    amount = item.amount * rate_of(catalog, account, item.currency)
+    rounded = money(amount, account.currency, catalog.settings.rounding)
+    return replace(item, currency=account.currency, amount=rounded, exact=amount)
+
+
+def rate_of(catalog: Catalog, account: Account, currency: str) -> Fraction:
+    return Fraction(1) if account.currency in ("", currency) else catalog.settings.rates[currency, account.currency]
 
 
 def promoted_items(
@@ -74,7 +89,7 @@ def promoted_items(
 ) -> list[tuple[str, str, Fraction]]:
     """R9.2, R9.3: name, currency and amount of what trials and grants take off."""
     book = Book(catalog, account, Debts(grants=tuple(grants)), (), [])
-    charges = [Charge(item, Fraction(1), part, item.amount) for item, part in items]
+    charges = [Charge(item, rate_of(catalog, account, part.currency), part, item.amount) for item, part in items]
     charges.sort(key=partial(place, account))
     _, left = credited(book, charges)
     attachments = sorted(account.attachments, key=lambda each: (each.start, each.id))
@@ -88,14 +103,17 @@ def counted_from(catalog: Catalog, account: Account, asked: tuple[datetime, date
     if grant.end <= asked[0] or grant.time >= asked[1]:
         return asked[0]
     if grant.max_total is not None:
-        first = grant.time
-    elif grant.kind != "PERCENTAGE" or grant.max_per_period is not None:
-        first = asked[0]
-    else:
-        return asked[0]
-    found = [first]
+        return min(grant.time, asked[0])
+    if grant.kind != "PERCENTAGE" or grant.max_per_period is not None:
+        return whole_from(catalog, account, asked)
+    return asked[0]
+
+
+def whole_from(catalog: Catalog, account: Account, asked: tuple[datetime, datetime]) -> datetime:
+    """Where the first bill period begins that is cut."""
+    found = [asked[0]]
     for attachment in account.attachments:
-        inside = overlap((attachment.start, attachment.end), (first, asked[1])) if first < asked[1] else None
+        inside = overlap((attachment.start, attachment.end), asked)
         if inside:
             grid = grid_of(catalog, account, attachment)
             found.append(max(attachment.start, grid.start(grid.number_at(inside[0]))))

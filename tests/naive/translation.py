@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from ratel.core import account as core_account
-from ratel.core import band, counter, meter, plan, plan_catalog, pricing, promotion
+from ratel.core import band, counter, currency, meter, plan, plan_catalog, pricing, promotion
 from ratel.core.money import Rounding, RoundingMode
 from ratel.core.period import Frequency, Period
 from tests.naive.account import Account, Attachment
@@ -81,6 +81,7 @@ def core_settings(settings: Settings) -> plan.Settings:
         month_epoch=settings.epochs.get("MONTHLY"),
         year_epoch=settings.epochs.get("ANNUALLY"),
         rounding_mode=RoundingMode(settings.rounding),
+        currency_rates=tuple(currency.CurrencyRate(*pair, decimal(rate)) for pair, rate in settings.rates.items()),
     )
 
 
@@ -186,7 +187,7 @@ def core_bands(given: Pricing) -> band.Bands:
 
 
 def core_account_of(given: Account) -> core_account.Account:
-    return core_account.Account(given.id, given.id, given.epoch)
+    return core_account.Account(given.id, given.id, given.epoch, given.currency)
 
 
 def core_attachment(owner: Account, given: Attachment) -> core_account.Attachment:

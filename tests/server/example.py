@@ -172,7 +172,8 @@ TABLES = """
 """
 EMPTY = ";".join(f"DELETE FROM {table}" for table in TABLES.split())
 DEFAULT_SETTINGS = """
-    UPDATE settings SET time_zone = 'UTC', default_currency = 'USD', month_epoch = NULL, rounding_mode = 'HALF_UP'
+    UPDATE settings SET time_zone = 'UTC', default_currency = 'USD', month_epoch = NULL, rounding_mode = 'HALF_UP',
+        from_currencies = '{}', to_currencies = '{}', currency_rates = '{}'
 """
 
 

@@ -223,7 +223,7 @@ async def test_who_is_overtaken_again_and_again_is_told(server: Served, prefix: 
         database = Disturbed(server.database_url)
         maker = BillMaker(database, create_plan_cache(CollectorRegistry()), Tail())
         key = BillKey(Frequency.MONTHLY, date_from_text("2024-07-01"))
-        found = (await maker.run([teller.account_id], key))[teller.account_id]
+        found = (await maker.run([teller.account_id], key, ""))[teller.account_id]
         await database.close()
         assert isinstance(found, BillChanged)
         assert shown(await get(server, teller.account_id, "2024-07-01")) == [("USAGE", "60.00", False)]

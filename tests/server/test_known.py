@@ -10,10 +10,12 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from ratel.account.v1 import account_service_pb2 as accounts
+from ratel.account.v1.account_pb2 import Account
 from ratel.account.v1.attachment_pb2 import Attachment
 from ratel.account.v1.grant_pb2 import Grant
-from ratel.catalog.v1.catalog_service_pb2 import CreatePromotionRequest, UpdatePricingRequest
+from ratel.catalog.v1.catalog_service_pb2 import CreatePromotionRequest, UpdatePricingRequest, UpdateSettingsRequest
 from ratel.catalog.v1.promotion_pb2 import Promotion
+from ratel.catalog.v1.settings_pb2 import CurrencyRate, Settings
 from ratel.core.counter import AccountAdjustment
 from ratel.rating.v1.account_rating_pb2 import AccountRating
 from ratel.rating.v1.rating_service_pb2 import RateAccountRequest, RateAccountsRequest
@@ -118,7 +120,18 @@ async def promote(server: Served, prefix: str) -> None:
     await server.accounts.CreateGrant(accounts.CreateGrantRequest(grant=grant))
 
 
-@pytest.mark.parametrize("change", [use, end, adjust, reprice, promote])
+async def convert(server: Served, prefix: str) -> None:
+    rates = [CurrencyRate(from_currency="USD", to_currency="GBP", rate="0.8")]
+    mask = FieldMask(paths=["currency_rates"])
+    await server.catalog.UpdateSettings(
+        UpdateSettingsRequest(settings=Settings(currency_rates=rates), update_mask=mask)
+    )
+    account = Account(id=f"{prefix}account", currency="GBP")
+    mask = FieldMask(paths=["currency"])
+    await server.accounts.UpdateAccount(accounts.UpdateAccountRequest(account=account, update_mask=mask))
+
+
+@pytest.mark.parametrize("change", [use, end, adjust, reprice, promote, convert])
 async def test_what_changed_is_seen_at_once(server: Served, change: Callable[[Served, str], Awaitable[None]]) -> None:
     prefix = f"known_{change.__name__}_"
     account_id = await told(server, prefix)

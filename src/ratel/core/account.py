@@ -4,17 +4,34 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from ratel.core.errors import Mistakes, PlanCustom
+from ratel.core.money import exponent
 from ratel.core.period import Period
 from ratel.core.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who pays; ``epoch`` anchors the grid of its bill periods, unless an attachment's own does."""
+    """Who pays.
+
+    Attributes:
+        epoch: anchors the grid of its bill periods, unless an attachment's own does.
+        currency: what its service is reckoned in; empty: whatever currencies its plans are in.
+
+    Raises:
+        Invalid: the currency is unknown.
+    """
 
     id: str
     name: str
     epoch: date | None = None
+    currency: str = ""
+
+    def __post_init__(self) -> None:
+        mistakes = Mistakes()
+        if self.currency:
+            with mistakes.under("currency"):
+                exponent(self.currency)
+        mistakes.check()
 
 
 @dataclass(frozen=True, slots=True)

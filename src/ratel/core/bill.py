@@ -209,6 +209,33 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Conversion:
+    """Where an amount comes from that was in another currency (R11.2): ``amount x rate``, rounded once more.
+
+    Attributes:
+        currency: the other one.
+        amount: with exactly its digits.
+        exact_amount: before it was rounded to these.
+        rate: what one of it is in the line item's currency.
+    """
+
+    currency: str
+    amount: Decimal
+    exact_amount: Decimal
+    rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What an item adds to a bill that is in another currency than the one that it is reckoned in (R11.2)."""
+
+    currency: str
+    amount: Decimal
+    exact_amount: Decimal
+    conversion: Conversion
+
+
+@dataclass(frozen=True, slots=True)
 class LineItem:
     """One amount for one stretch of service.
 
@@ -218,9 +245,10 @@ class LineItem:
         bill_period: the whole grid period in which the service begins: what is compared with minimums together.
         amount: rounded once, with exactly the currency's digits.
         exact_amount: before it was rounded.
-        workings: None of a fixed amount.
+        workings: None of a fixed amount; in the currency of what charges.
         in_advance: whether it falls due as its bill period begins, not when its service has ended.
         source_id: names what else made it, where pricing and priced thing do not tell line items apart.
+        conversion: what it was in the currency of what charges; None if that is its own.
     """
 
     kind: LineItemKind
@@ -237,6 +265,12 @@ class LineItem:
     workings: Workings | None
     in_advance: bool = False
     source_id: str = ""
+    conversion: Conversion | None = None
+
+    @property
+    def own_currency(self) -> str:
+        """The currency of what charges, which its workings are in."""
+        return self.conversion.currency if self.conversion else self.currency
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
-from ratel.core.bill import LineItem, LineItemKind
+from ratel.core.bill import Billed, Conversion, LineItem, LineItemKind
+from ratel.core.currency import BillExchange, Exchange, Exchanges
 from ratel.core.errors import (
     BillApproved,
     BillLocked,
@@ -101,9 +102,11 @@ class Line:
 
     Attributes:
         service_end: the first instant after its service.
+        currency: that of the bill that its item first belonged to.
         amount: what this bill adds, with the currency's digits.
         exact_amount: the same before it was rounded.
         item: what is due now, with its workings; None when it is read back, or is due no more.
+        billed: the same in the currency of this bill; None if it is the same, or when it is read back.
     """
 
     number: int
@@ -117,6 +120,26 @@ class Line:
     exact_amount: Decimal
     correction: Correction | None = None
     item: LineItem | None = None
+    billed: Billed | None = None
+
+    @property
+    def printed(self) -> "Line | Billed":
+        """What has the amount and currency that stand on the bill."""
+        return self.billed or self
+
+    def on(self, exchange: Exchange) -> "Line":
+        """Return the line as it stands on a bill; runs inside `money.EXACT`.
+
+        Raises:
+            CurrencyRateMissing: there is no rate into the bill's currency.
+        """
+        target = exchange.target(self.currency)
+        if target == self.currency:
+            return self
+        rate = exchange.rate(self.currency)
+        conversion = Conversion(self.currency, self.amount, self.exact_amount, rate)
+        amount = exchange.amount(self.amount, self.currency)
+        return replace(self, billed=Billed(target, amount, self.amount * rate, conversion))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +240,7 @@ class BillInRow:
     status: BillStatus
     is_stale: bool
     lines: tuple[Line, ...]
+    exchange: BillExchange
 
     @property
     def is_fixed(self) -> bool:
@@ -228,33 +252,46 @@ class BillInRow:
 class MadeBill:
     """A bill as it is to be stored."""
 
-    invoice_date: date
     lines: tuple[Line, ...]
+    exchange: BillExchange
+
+    @property
+    def invoice_date(self) -> date:
+        """The day that it is for."""
+        return self.exchange.invoice_date
 
 
 @exact
-def make_bills(due: Due, row: Sequence[BillInRow], invoice_date: date) -> tuple[MadeBill, ...]:
+def make_bills(due: Due, row: Sequence[BillInRow], invoice_date: date, exchanges: Exchanges) -> tuple[MadeBill, ...]:
     """Make the bill of an invoice date, and before it those that became stale, in order.
 
     Args:
         due: up to the invoice date or later.
         row: all stored bills of the account and frequency.
         invoice_date: that of the last bill to make, which may be stored or not.
+        exchanges: what `exchanges_to_bill` returned.
 
     Returns:
         By invoice date; at least one.
+
+    Raises:
+        CurrencyRateMissing: what is to be corrected of a bill in another currency has no rate into that of its own.
     """
     made: list[MadeBill] = []
+
+    def make(day: date, carried: list[Carried]) -> tuple[Line, ...]:
+        exchange = exchanges.of(day)
+        lines = tuple(line.on(exchange.exchange) for line in less(due.until(day), carried))
+        made.append(MadeBill(lines, exchange))
+        return lines
+
     carried: list[Carried] = []
     for bill in sorted(row, key=lambda each: each.invoice_date):
         if bill.invoice_date >= invoice_date:
             break
-        lines = bill.lines
-        if bill.is_stale:
-            lines = less(due.until(bill.invoice_date), carried)
-            made.append(MadeBill(bill.invoice_date, lines))
+        lines = make(bill.invoice_date, carried) if bill.is_stale else bill.lines
         carried += (Carried(Place(bill.invoice_date, line.number), line) for line in lines)
-    made.append(MadeBill(invoice_date, less(due.until(invoice_date), carried)))
+    make(invoice_date, carried)
     return tuple(made)
 
 

@@ -211,6 +211,16 @@ class UsageUnpriced(Unready):
         super().__init__(message, priced_id=priced_id, **metadata)
 
 
+class CurrencyRateMissing(Unready):
+    """The settings have no rate from one currency into another (R11.2); metadata ``from_currency``, ``to_currency``."""
+
+    reason = "CURRENCY_RATE_MISSING"
+
+    def __init__(self, from_currency: str, to_currency: str) -> None:
+        message = f"the settings have no rate from {from_currency} to {to_currency}; rates are not turned round"
+        super().__init__(message, from_currency=from_currency, to_currency=to_currency)
+
+
 class PricingBilled(Unready):
     """The pricing rated an approved or locked bill, so it is fixed (R3.5); metadata ``pricing_id``."""
 

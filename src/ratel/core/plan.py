@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TypeVar
 
+from ratel.core.currency import CurrencyRate, Exchange, check_rates
 from ratel.core.errors import Mistakes
 from ratel.core.money import RoundingMode, check_amount, exponent
 from ratel.core.period import Frequency, Grid, check_zone
@@ -138,7 +139,7 @@ class Settings:
     """What holds for the whole deployment (R3.7).
 
     Raises:
-        Invalid: with all mistakes: the time zone or the currency is unknown.
+        Invalid: with all mistakes: the time zone or a currency is unknown, a rate is not above 0 or there twice.
     """
 
     time_zone: str = "UTC"
@@ -150,6 +151,7 @@ class Settings:
     month_epoch: date | None = None
     year_epoch: date | None = None
     rounding_mode: RoundingMode = RoundingMode.HALF_UP
+    currency_rates: tuple[CurrencyRate, ...] = ()
 
     def __post_init__(self) -> None:
         mistakes = Mistakes()
@@ -157,7 +159,14 @@ class Settings:
             check_zone(self.time_zone)
         with mistakes.under("default_currency"):
             exponent(self.default_currency)
+        with mistakes.under("currency_rates"):
+            check_rates(self.currency_rates)
         mistakes.check()
+
+    def exchange(self, currency: str) -> Exchange:
+        """Return what brings amounts into a currency by these rates; into none when it is empty."""
+        rates = {each.from_currency: each.rate for each in self.currency_rates if each.to_currency == currency}
+        return Exchange(currency, rates, self.rounding_mode)
 
     def epoch(self, frequency: Frequency) -> date | None:
         """Return where the grid of a frequency is anchored for who has no epoch of their own."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from ratel.core.errors import Mistakes
-from ratel.core.money import ZERO, check_amount, exact
+from ratel.core.money import ONE, ZERO, check_amount, exact
 from ratel.core.period import Period
 from ratel.core.plan import fit_amount
 from ratel.core.pricing import WILDCARD, ApplyAs, Pricing
@@ -32,6 +32,10 @@ class Percentage:
         """Return what it takes off a spend, exactly."""
         return spend * self.percentage * _HUNDREDTH
 
+    def at(self, rate: Decimal) -> "Percentage":
+        """Return the same in another currency."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class FixedAmount:
@@ -42,6 +46,10 @@ class FixedAmount:
     def of(self, spend: Decimal) -> Decimal:
         """Return the amount."""
         return self.amount
+
+    def at(self, rate: Decimal) -> "FixedAmount":
+        """Return the same in another currency, unrounded."""
+        return self if rate == ONE else FixedAmount(self.amount * rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,12 @@ class Graduated:
             ),
             ZERO,
         )
+
+    def at(self, rate: Decimal) -> "Graduated":
+        """Return the same in another currency, unrounded."""
+        if rate == ONE:
+            return self
+        return Graduated(tuple(replace(band, lower_limit=band.lower_limit * rate) for band in self.bands))
 
 
 Worth: TypeAlias = Percentage | FixedAmount | Graduated

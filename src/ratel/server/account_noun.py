@@ -28,7 +28,7 @@ ACCOUNT: Final[Noun[Account, account_pb2.Account]] = Noun(
     convert.account_to_proto,
     admit=admitted_by_itself(convert.account_from_proto),
     create=created_alone(ACCOUNTS),
-    mutable=("name", "epoch"),
+    mutable=("name", "epoch", "currency"),
 )
 
 

@@ -6,11 +6,12 @@ no longer what the snapshot showed are computed again: so two runs at once end a
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Final, TypeAlias
 
 from ratel.core.bill import sum_by_currency
+from ratel.core.bill_exchange import exchanges_to_bill
 from ratel.core.billing import (
     BillKey,
     BillStatus,
@@ -21,6 +22,7 @@ from ratel.core.billing import (
     make_bills,
     reopened,
 )
+from ratel.core.currency import BillExchange
 from ratel.core.errors import BillChanged, RatelError, ResourceNotFound
 from ratel.core.rating.due import Due, due, known_period, survey_due
 from ratel.core.rating.scope import Scope
@@ -54,9 +56,14 @@ TRIES_MAX: Final = 5
 class NewBill:
     """A bill as it is to be stored, with the content of each line."""
 
-    invoice_date: date
+    exchange: BillExchange
     lines: tuple[Line, ...]
     contents: tuple[bytes, ...]
+
+    @property
+    def invoice_date(self) -> date:
+        """The day that it is for."""
+        return self.exchange.invoice_date
 
     @property
     def digest(self) -> bytes:
@@ -96,6 +103,23 @@ class Billed:
 Surveyed: TypeAlias = tuple[AccountSnapshot, History, Scope]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which bills to make, and how.
+
+    Attributes:
+        key: which bill of each account.
+        target_currency: what they are to be in; empty: what was asked before, else as the account says.
+        etags: of stored bills that are to be made again even if they are approved, by account.
+        is_preview: whether nothing is to be stored: then nothing keeps a bill from being made.
+    """
+
+    key: BillKey
+    target_currency: str = ""
+    etags: Mapping[str, str] = field(default_factory=dict)
+    is_preview: bool = False
+
+
 class BillMaker:
     """Makes the bills of accounts.
 
@@ -110,21 +134,23 @@ class BillMaker:
         self._cache = cache
         self._tail = tail
 
-    async def preview(self, account_id: str, key: BillKey) -> Made:
+    async def preview(self, account_id: str, key: BillKey, target_currency: str) -> Made:
         """Make the bill of an account from one snapshot.
 
         Raises:
             ResourceNotFound: there is no such account.
+            CurrencyRateMissing: there is no rate into the bill's currency.
         """
+        asked = Asked(key, target_currency, is_preview=True)
         async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
-            ((_, found),) = (await _make(snapshot, [account_id], key, {}, is_preview=True)).items()
+            ((_, found),) = (await _make(snapshot, [account_id], asked)).items()
         if isinstance(found, Made):
             return found
         raise found if isinstance(found, RatelError) else AssertionError(found)
 
-    async def run(self, ids: Sequence[str], key: BillKey) -> dict[str, Billed | RatelError]:
+    async def run(self, ids: Sequence[str], key: BillKey, target_currency: str) -> dict[str, Billed | RatelError]:
         """Make and store the bills of some accounts; those that are approved or locked stay as they are."""
-        return await self._run(ids, key, {})
+        return await self._run(ids, Asked(key, target_currency))
 
     async def recalculate(self, account_id: str, key: BillKey, etag: str) -> Billed:
         """Make a stored bill again; an approved one becomes pending.
@@ -135,24 +161,25 @@ class BillMaker:
             BillLocked: it never changes.
             LaterBillFixed: a later one is approved or locked.
             UsageUnpriced: no pricing takes some of its usage.
+            CurrencyRateMissing: there is no rate into the bill's currency.
             BillChanged: others kept changing the account's bills.
         """
-        (found,) = (await self._run([account_id], key, {account_id: etag})).values()
+        (found,) = (await self._run([account_id], Asked(key, etags={account_id: etag}))).values()
         if isinstance(found, RatelError):
             raise found
         return found
 
-    async def _run(self, ids: Sequence[str], key: BillKey, etags: Mapping[str, str]) -> dict[str, Billed | RatelError]:
+    async def _run(self, ids: Sequence[str], asked: Asked) -> dict[str, Billed | RatelError]:
         results: dict[str, Billed | RatelError] = {}
         left = list(ids)
         for _ in range(TRIES_MAX):
             if not left:
                 break
             async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
-                found = await _make(snapshot, left, key, etags)
+                found = await _make(snapshot, left, asked)
             made = {account_id: each for account_id, each in found.items() if isinstance(each, Made)}
             results |= {account_id: each for account_id, each in found.items() if not isinstance(each, Made)}
-            stored = await _store(self._database, made, key, clock.now())
+            stored = await _store(self._database, made, asked.key, clock.now())
             results |= stored
             left = [account_id for account_id in made if account_id not in stored]
         results |= {account_id: BillChanged() for account_id in left}
@@ -162,18 +189,9 @@ class BillMaker:
 # --- Computing --------------------------------------------------------------------------------------------------------
 
 
-async def _make(
-    snapshot: RatingSnapshot, ids: Sequence[str], key: BillKey, etags: Mapping[str, str], *, is_preview: bool = False
-) -> dict[str, Made | Billed | RatelError]:
-    """Make the bills of some accounts from one snapshot.
-
-    Args:
-        snapshot: see there.
-        ids: of the accounts.
-        key: which bill of each.
-        etags: of stored bills that are to be made again even if they are approved, by account.
-        is_preview: whether nothing is to be stored: then nothing keeps a bill from being made.
-    """
+async def _make(snapshot: RatingSnapshot, ids: Sequence[str], asked: Asked) -> dict[str, Made | Billed | RatelError]:
+    """Make the bills of some accounts from one snapshot."""
+    key = asked.key
     accounts = await snapshot.accounts(ids, known_period(key.invoice_date))
     account_nos = [each.account_no for each in accounts.values()]
     histories = await read_histories(snapshot.connection, account_nos, key)
@@ -185,7 +203,7 @@ async def _make(
             account = _existing(accounts.get(account_id), account_id)
             history = histories[account.account_no]
             stored = history.bills.get(key.invoice_date)
-            if not is_preview and _is_kept(account_id, stored, etags):
+            if not asked.is_preview and _is_kept(account_id, stored, asked.etags):
                 found[account_id] = Billed(stored, None, is_changed=False)
             else:
                 own = dated[account.account_no]
@@ -198,10 +216,11 @@ async def _make(
     for (account_id, (account, history, scope)), usage in zip(surveyed.items(), usages, strict=True):
         await asyncio.sleep(0)  # other calls go on between two accounts
         try:
-            owed = due(scope, usage.partials, key.invoice_date)
-            if not is_preview:
+            exchanges = exchanges_to_bill(history.row, key.invoice_date, asked.target_currency, scope.context)
+            owed = due(scope, usage.partials, key.invoice_date, exchanges)
+            if not asked.is_preview:
                 check_priced(owed)
-            bills = make_bills(owed, history.row, key.invoice_date)
+            bills = make_bills(owed, history.row, key.invoice_date, exchanges)
             contents = await _contents(snapshot, account.account_no, key, bills)
             found[account_id] = Made(account, history, owed, contents)
         except RatelError as error:
@@ -238,7 +257,7 @@ async def _contents(
         contents = tuple(message.SerializeToString(deterministic=True) for message in messages)
         for line, content in zip(bill.lines, contents, strict=True):
             firsts[account_no, bill.invoice_date, line.number] = content
-        made.append(NewBill(bill.invoice_date, bill.lines, contents))
+        made.append(NewBill(bill.exchange, bill.lines, contents))
     return tuple(made)
 
 
@@ -286,7 +305,7 @@ def _changes(made: Made, key: BillKey) -> list[BillWrite]:
     writes: list[BillWrite] = []
     for bill in made.bills:
         stored = made.history.bills.get(bill.invoice_date)
-        is_same = stored is not None and stored.digest == bill.digest and stored.status is BillStatus.PENDING
+        is_same = stored is not None and _is_same(stored, bill) and stored.status is BillStatus.PENDING
         if not is_same and (stored is not None or bill.lines):
             check_row(made.history.row, bill.invoice_date)
         if (stored is None and not bill.lines) or (is_same and stored is not None and not stored.is_stale):
@@ -296,12 +315,20 @@ def _changes(made: Made, key: BillKey) -> list[BillWrite]:
                 account_no=made.account.account_no,
                 key=replace(key, invoice_date=bill.invoice_date),
                 digest=bill.digest,
-                totals=sum_by_currency(bill.lines),
+                totals=sum_by_currency(line.printed for line in bill.lines),
+                exchange=bill.exchange,
                 catalog_revision=made.account.revision,
                 lines=list(zip(bill.lines, bill.contents, strict=True)),
             )
         )
     return writes
+
+
+def _is_same(stored: StoredBill, bill: NewBill) -> bool:
+    """Tell whether a bill would be stored as it is, but for rates that nothing on it is converted by."""
+    before, now = stored.exchange, bill.exchange
+    is_in_same = (before.target_currency, before.exchange.currency) == (now.target_currency, now.exchange.currency)
+    return is_in_same and stored.digest == bill.digest
 
 
 _Writes: TypeAlias = Mapping[str, tuple[Made, Sequence[BillWrite]]]
@@ -345,6 +372,7 @@ def _stored(made: Made, write: BillWrite, etag: str, now: datetime) -> StoredBil
         is_stale=False,
         digest=write.digest,
         totals=write.totals,
+        exchange=write.exchange,
         catalog_revision=write.catalog_revision,
         etag=etag,
         create_time=now if before is None else before.create_time,

@@ -5,8 +5,8 @@ from datetime import date
 
 from prometheus_client import CollectorRegistry, Counter
 
-from ratel.core.bill import sum_by_currency
 from ratel.core.billing import BillKey, BillStatus, approved, check_deletable, check_row, locked
+from ratel.core.currency import BillExchange, Exchange
 from ratel.core.errors import Mistakes, RatelError
 from ratel.core.period import date_from_text
 from ratel.rating.v1 import bill_pb2, line_item_pb2
@@ -20,10 +20,10 @@ from ratel.server.convert.bill import (
     add_warnings,
     bill_key_from_proto,
     stored_bill_to_proto,
+    target_currency_from_proto,
     unstored_bill_to_proto,
 )
 from ratel.server.convert.plan import FREQUENCIES
-from ratel.server.convert.rating import totals_to_proto
 from ratel.server.errors import Context, status_of
 from ratel.server.page import page_size, position_of, token_after
 from ratel.store import bill as store
@@ -53,22 +53,21 @@ class BillingServicer(BillingServiceServicer):
     async def PreviewBill(self, request: pb.PreviewBillRequest, context: Context) -> pb.PreviewBillResponse:
         """Make a bill without storing it."""
         key = bill_key_from_proto(request)
-        made = await self._maker.preview(request.account_id, key)
-        lines, contents = made.bills[-1].lines, made.bills[-1].contents
-        totals = totals_to_proto(sum_by_currency(lines))
-        bill = unstored_bill_to_proto(request.account_id, key, totals, made.account.revision)
-        bill.line_items.extend(map(line_item_pb2.LineItem.FromString, contents))
+        made = await self._maker.preview(request.account_id, key, target_currency_from_proto(request))
+        last = made.bills[-1]
+        bill = unstored_bill_to_proto(request.account_id, key, last.lines, last.exchange, made.account.revision)
+        bill.line_items.extend(map(line_item_pb2.LineItem.FromString, last.contents))
         return pb.PreviewBillResponse(bill=add_warnings(bill, made.due))
 
     async def RunBilling(self, request: pb.RunBillingRequest, context: Context) -> AsyncIterator[pb.RunBillingResponse]:
         """Make and store bills; a chunk of accounts is begun when the caller has taken the one before."""
-        key = bill_key_from_proto(request)
+        key, target_currency = bill_key_from_proto(request), target_currency_from_proto(request)
         done, count = 0, len(request.account_ids)
         if not count:
             async with self._database.connection() as connection:
                 count = await count_accounts(connection)
         async for ids in account_chunks(self._database, request.account_ids, CHUNK_ACCOUNTS):
-            for account_id, found in (await self._maker.run(ids, key)).items():
+            for account_id, found in (await self._maker.run(ids, key, target_currency)).items():
                 done += 1
                 self._bills.labels(_outcome(found)).inc()
                 response = _response(account_id, key, found)
@@ -185,7 +184,8 @@ def _billed_to_proto(account_id: str, key: BillKey, billed: Billed) -> bill_pb2.
         message = stored_bill_to_proto(billed.bill)
     else:
         revision = billed.made.account.revision if billed.made else 0
-        message = unstored_bill_to_proto(account_id, key, (), revision)
+        exchange = billed.made.bills[-1].exchange if billed.made else BillExchange(key.invoice_date, Exchange())
+        message = unstored_bill_to_proto(account_id, key, (), exchange, revision)
     return message if billed.made is None else add_warnings(message, billed.made.due)
 
 

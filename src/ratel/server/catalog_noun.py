@@ -227,5 +227,6 @@ SETTINGS_NOUN: Final = Noun(
         "month_epoch",
         "year_epoch",
         "rounding_mode",
+        "currency_rates",
     ),
 )

@@ -77,7 +77,8 @@ class _Surveyed:
         self, before: Amounts | RatelError, after: Amounts | RatelError, events: Events
     ) -> margin_pb2.AccountMargin:
         """Return the message of what it came to, and comes to now that there are some events."""
-        message = touched_to_proto(self.touched, self.account.context.plans[self.touched.attachment.plan_id])
+        context = self.account.context
+        message = touched_to_proto(self.touched, context.plans[self.touched.attachment.plan_id], context.exchange)
         if isinstance(after, RatelError):
             message.error.CopyFrom(status_of(after))
         elif isinstance(before, RatelError):

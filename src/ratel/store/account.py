@@ -6,12 +6,14 @@ from ratel.store.pool import Connection
 from ratel.store.resource import Resource, Row
 
 INSERT = """
-    INSERT INTO accounts (id, name, epoch, create_time, update_time) VALUES ($1, $2, $3, $4, $4)
+    INSERT INTO accounts (id, name, epoch, currency, create_time, update_time) VALUES ($1, $2, $3, $4, $5, $5)
     ON CONFLICT (id) DO NOTHING RETURNING true
 """
 SELECT = "SELECT * FROM accounts WHERE id = $1"
 PAGE = "SELECT * FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
-UPDATE = "UPDATE accounts SET name = $2, epoch = $3, update_time = $4, etag = nextval('etags') WHERE id = $1"
+UPDATE = """
+    UPDATE accounts SET name = $2, epoch = $3, currency = $4, update_time = $5, etag = nextval('etags') WHERE id = $1
+"""
 # Writers of one account and all that is the account's go one after the other; foreign keys do not wait for them.
 SELECT_IDS_AFTER = "SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
 SELECT_COUNT = "SELECT count(*) FROM accounts"
@@ -20,12 +22,12 @@ LOCK = "SELECT account_no FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
 
 def _to_row(account: Account) -> tuple[object, ...]:
-    return account.id, account.name, account.epoch
+    return account.id, account.name, account.epoch, account.currency
 
 
 def account_from_row(row: Row) -> Account:
     """Return the account of a row."""
-    return Account(row["id"], row["name"], row["epoch"])
+    return Account(row["id"], row["name"], row["epoch"], row["currency"])
 
 
 ACCOUNTS = Resource("account", INSERT, SELECT, PAGE, UPDATE, "", _to_row, _to_row, account_from_row)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from ratel.core.bill import LineItemKind
 from ratel.core.billing import BillInRow, BillKey, BillStatus, Line
+from ratel.core.currency import BillExchange, Exchange
 from ratel.core.errors import EtagMismatch, ResourceNotFound
 from ratel.core.period import Frequency
 from ratel.store.pool import Connection
@@ -60,10 +61,12 @@ SELECT_VERSIONS = """
 SELECT_ETAGS = "SELECT nextval('etags') AS etag FROM generate_series(1, $1)"
 UPSERT = """
     INSERT INTO bills (account_no, frequency, invoice_date, status, digest, total_currencies, total_amounts,
-        catalog_revision, etag, create_time, update_time)
-    VALUES ($1, $2, $3, 'PENDING', $4, $5, $6, $7, $8, $9, $9)
+        target_currency, currency, rate_currencies, rates, catalog_revision, etag, create_time, update_time)
+    VALUES ($1, $2, $3, 'PENDING', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
     ON CONFLICT (account_no, frequency, invoice_date) DO UPDATE SET status = 'PENDING', is_stale = false,
         digest = excluded.digest, total_currencies = excluded.total_currencies, total_amounts = excluded.total_amounts,
+        target_currency = excluded.target_currency, currency = excluded.currency,
+        rate_currencies = excluded.rate_currencies, rates = excluded.rates,
         catalog_revision = excluded.catalog_revision, etag = excluded.etag, update_time = excluded.update_time
 """
 DELETE_LINES = "DELETE FROM bill_line_items WHERE account_no = $1 AND frequency = $2 AND invoice_date = $3"
@@ -106,6 +109,7 @@ class StoredBill:
     is_stale: bool
     digest: bytes
     totals: tuple[tuple[str, Decimal], ...]
+    exchange: BillExchange
     catalog_revision: int
     etag: str
     create_time: datetime
@@ -128,7 +132,7 @@ class History:
     def row(self) -> tuple[BillInRow, ...]:
         """The same as the core takes it."""
         return tuple(
-            BillInRow(day, bill.status, bill.is_stale, tuple(self.lines.get(day, ())))
+            BillInRow(day, bill.status, bill.is_stale, tuple(self.lines.get(day, ())), bill.exchange)
             for day, bill in sorted(self.bills.items())
         )
 
@@ -141,6 +145,7 @@ class BillWrite:
     key: BillKey
     digest: bytes
     totals: tuple[tuple[str, Decimal], ...]
+    exchange: BillExchange
     catalog_revision: int
     lines: Sequence[tuple[Line, bytes]]
 
@@ -221,6 +226,8 @@ async def billed_until(connection: Connection, pricing_id: str) -> datetime | No
 
 
 def _bill_from_row(row: Row) -> StoredBill:
+    rates = dict(zip(row["rate_currencies"], row["rates"], strict=True))
+    exchange = Exchange(row["currency"], rates)
     return StoredBill(
         account_id=row["account_id"],
         account_no=row["account_no"],
@@ -229,6 +236,7 @@ def _bill_from_row(row: Row) -> StoredBill:
         is_stale=row["is_stale"],
         digest=row["digest"].bytes,
         totals=tuple(zip(row["total_currencies"], row["total_amounts"], strict=True)),
+        exchange=BillExchange(row["invoice_date"], exchange, row["target_currency"]),
         catalog_revision=row["catalog_revision"],
         etag=str(row["etag"]),
         create_time=row["create_time"],
@@ -309,7 +317,10 @@ def _key_of(bill: StoredBill | BillWrite) -> tuple[object, ...]:
 
 def _to_row(write: BillWrite) -> tuple[object, ...]:
     currencies, amounts = [each for each, _ in write.totals], [each for _, each in write.totals]
-    return UUID(bytes=write.digest), currencies, amounts, write.catalog_revision
+    exchange = write.exchange.exchange
+    rates = list(exchange.rates), list(exchange.rates.values())
+    converted = write.exchange.target_currency, exchange.currency, *rates
+    return UUID(bytes=write.digest), currencies, amounts, *converted, write.catalog_revision
 
 
 def _line_to_row(write: BillWrite, line: Line, content: bytes) -> tuple[object, ...]:

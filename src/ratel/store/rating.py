@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from ratel.core.account import Account, Attachment
+from ratel.core.account import Attachment
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.counter import Adjustment
 from ratel.core.errors import EventsDropped
@@ -23,6 +23,7 @@ from ratel.core.promotion import Grant, GrantedPromotion
 from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.rollup import Definitions
 from ratel.core.tail import Tail
+from ratel.store.account import account_from_row
 from ratel.store.definition import read_definitions
 from ratel.store.plan_catalog import load_catalog
 from ratel.store.pool import Connection, Database
@@ -38,7 +39,7 @@ SELECT_ACCOUNTS = """
     SELECT revision, asked.*, attachments, adjustments, grants
     FROM catalog_revisions
     LEFT JOIN (
-        SELECT id, account_no, name, epoch FROM accounts WHERE id = ANY($1::text[])
+        SELECT id, account_no, name, epoch, currency FROM accounts WHERE id = ANY($1::text[])
     ) AS asked ON true
     LEFT JOIN LATERAL (
         SELECT array_agg((
@@ -228,7 +229,7 @@ class RatingSnapshot:
     def _account_from_row(
         self, row: Row, attachments: tuple[Attachment, ...], plans: dict[str, CompiledPlan]
     ) -> AccountSnapshot:
-        account = Account(row["id"], row["name"], row["epoch"])
+        account = account_from_row(row)
         adjustments = tuple(Adjustment(*each) for each in row["adjustments"] or ())
         granted = tuple(_granted_from_row(row))
         context = RatingContext(

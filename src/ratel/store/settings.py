@@ -1,5 +1,6 @@
-"""The settings: one row, there from the start."""
+"""The settings: one row, there from the start; currency rates are parallel arrays, one element each."""
 
+from ratel.core.currency import CurrencyRate
 from ratel.core.money import RoundingMode
 from ratel.core.plan import Settings
 from ratel.store.resource import Resource, Row
@@ -9,7 +10,7 @@ UPDATE = """
     UPDATE settings
     SET time_zone = $1, default_currency = $2, standing_charge_in_advance = $3, minimum_spend_in_advance = $4,
         day_epoch = $5, week_epoch = $6, month_epoch = $7, year_epoch = $8, rounding_mode = $9,
-        update_time = $10, etag = nextval('etags')
+        from_currencies = $10, to_currencies = $11, currency_rates = $12, update_time = $13, etag = nextval('etags')
 """
 
 
@@ -24,6 +25,9 @@ def _to_row(settings: Settings) -> tuple[object, ...]:
         settings.month_epoch,
         settings.year_epoch,
         settings.rounding_mode.value,
+        [each.from_currency for each in settings.currency_rates],
+        [each.to_currency for each in settings.currency_rates],
+        [each.rate for each in settings.currency_rates],
     )
 
 
@@ -39,6 +43,7 @@ def settings_from_row(row: Row) -> Settings:
         month_epoch=row["month_epoch"],
         year_epoch=row["year_epoch"],
         rounding_mode=RoundingMode(row["rounding_mode"]),
+        currency_rates=tuple(map(CurrencyRate, row["from_currencies"], row["to_currencies"], row["currency_rates"])),
     )
 
 

@@ -15,7 +15,7 @@ from ratel.core.plan_catalog import PlanCatalog
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import RatingContext, survey
 from ratel.core.window import Read
-from tests.story import ACCOUNT, TEMPLATE, Story, Usage
+from tests.story import TEMPLATE, Story, Usage
 
 
 def rate_story(story: Story, asked: Period | None = None) -> AccountRating:
@@ -32,7 +32,8 @@ def rate_story(story: Story, asked: Period | None = None) -> AccountRating:
 def context_of(story: Story, plans: dict[str, CompiledPlan]) -> RatingContext:
     """Return the story's account with all that is its own."""
     attachments, adjustments = tuple(story.attachments), tuple(story.adjustments)
-    return RatingContext(ACCOUNT, attachments, adjustments, plans, (story.meter,), granted=story.granted)
+    meters = (story.meter,)
+    return RatingContext(story.account, attachments, adjustments, plans, meters, story.granted, story.settings)
 
 
 def catalog_of(story: Story) -> PlanCatalog:

@@ -1,6 +1,7 @@
 """What is prepared rates as `rate` does: the same line items, in the same order, to the last digit."""
 
 import re
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -13,7 +14,7 @@ from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import RatingContext, Scope, survey
 from tests.core.rating.chance import story_text
 from tests.core.rating.rated import catalog_of, partials_of
-from tests.story import ACCOUNT, Story, read_story
+from tests.story import Story, read_story
 
 PLAIN = """
     aggregation calls SUM size
@@ -36,7 +37,8 @@ PLAIN = """
 def scope_of(story: Story) -> Scope:
     catalog = catalog_of(story)
     plans = {plan_id: compile_plan(catalog, plan_id) for plan_id in catalog.plans}
-    context = RatingContext(ACCOUNT, tuple(story.attachments), tuple(story.adjustments), plans, (story.meter,))
+    context = RatingContext(story.account, tuple(story.attachments), tuple(story.adjustments), plans, (story.meter,))
+    context = replace(context, settings=story.settings)
     assert story.asked is not None
     return survey(context, story.asked)
 
@@ -107,6 +109,7 @@ def test_combinations_without_end_are_forgotten() -> None:
         "price calls 0:1 minimum=5 from=2024-01-01 id=x",
         "price calls 0:1 as=GLOBAL_CREDIT id=x",
         "rate 2024-01-02 2024-02-01",
+        "settings rates=USD:GBP:0.8\naccount currency=GBP",
         "compound c = calls - by_region\nprice c 0:1",
     ],
 )
@@ -115,6 +118,13 @@ def test_what_is_not_plain_is_left_alone(more: str) -> None:
     lines = [line for line in PLAIN.splitlines() if line.split()[:1] != ["rate"] or not more.startswith("rate")]
     kept = [line for line in lines if " ".join(line.split()[:2]) != word or more.startswith("compound")]
     assert prepare(scope_of(read_story("\n".join([*kept, *more.splitlines()])))) is None
+
+
+def test_an_account_in_the_currency_of_its_plans_is_plain() -> None:
+    story = read_story(f"{PLAIN}\naccount currency=USD")
+    prepared = prepare(scope_of(story))
+    assert prepared is not None
+    assert check_equal(story, prepared)
 
 
 def test_an_empty_rating_is_no_line() -> None:

@@ -26,6 +26,7 @@ class Account(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
@@ -36,6 +37,10 @@ class Account(_message.Message):
     epoch: _builtins.str
     """Where the grid of the account's bill periods is anchored, YYYY-MM-DD. Empty: the settings say. An attachment's own
     wins.
+    """
+    currency: _builtins.str
+    """The currency of the account's ratings and bills, an ISO 4217 code: line items of plans in others are converted by the
+    rates of the settings. Empty: nothing is converted, and there is a total for each currency.
     """
     etag: _builtins.str
     """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
@@ -55,13 +60,14 @@ class Account(_message.Message):
         id: _builtins.str = ...,
         name: _builtins.str = ...,
         epoch: _builtins.str = ...,
+        currency: _builtins.str = ...,
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "epoch", b"epoch", "etag", b"etag", "id", b"id", "name", b"name", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency", b"currency", "epoch", b"epoch", "etag", b"etag", "id", b"id", "name", b"name", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

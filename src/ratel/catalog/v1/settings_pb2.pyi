@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -61,6 +63,7 @@ class Settings(_message.Message):
     MONTH_EPOCH_FIELD_NUMBER: _builtins.int
     YEAR_EPOCH_FIELD_NUMBER: _builtins.int
     ROUNDING_MODE_FIELD_NUMBER: _builtins.int
+    CURRENCY_RATES_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
@@ -87,6 +90,12 @@ class Settings(_message.Message):
     by the server.
     """
     @_builtins.property
+    def currency_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyRate]:
+        """By which amounts are converted for accounts and bills in another currency; at most one for each pair of currencies. A
+        rate is never turned round: one from EUR to USD says nothing about USD to EUR. 0 to 1000.
+        """
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created. Set by the server."""
 
@@ -106,14 +115,45 @@ class Settings(_message.Message):
         month_epoch: _builtins.str = ...,
         year_epoch: _builtins.str = ...,
         rounding_mode: Global___RoundingMode.ValueType = ...,
+        currency_rates: _abc.Iterable[Global___CurrencyRate] | None = ...,
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "day_epoch", b"day_epoch", "default_currency", b"default_currency", "etag", b"etag", "minimum_spend_in_advance", b"minimum_spend_in_advance", "month_epoch", b"month_epoch", "rounding_mode", b"rounding_mode", "standing_charge_in_advance", b"standing_charge_in_advance", "time_zone", b"time_zone", "update_time", b"update_time", "week_epoch", b"week_epoch", "year_epoch", b"year_epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_rates", b"currency_rates", "day_epoch", b"day_epoch", "default_currency", b"default_currency", "etag", b"etag", "minimum_spend_in_advance", b"minimum_spend_in_advance", "month_epoch", b"month_epoch", "rounding_mode", b"rounding_mode", "standing_charge_in_advance", b"standing_charge_in_advance", "time_zone", b"time_zone", "update_time", b"update_time", "week_epoch", b"week_epoch", "year_epoch", b"year_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Settings: _TypeAlias = Settings  # noqa: Y015
+
+@_typing.final
+class CurrencyRate(_message.Message):
+    """What one of a currency is in another one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_CURRENCY_FIELD_NUMBER: _builtins.int
+    TO_CURRENCY_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    from_currency: _builtins.str
+    """The currency that is converted, an ISO 4217 code. Required."""
+    to_currency: _builtins.str
+    """The currency that it becomes, another ISO 4217 code. Required."""
+    rate: _builtins.str
+    """The rate, a decimal above 0. Required."""
+    def __init__(
+        self,
+        *,
+        from_currency: _builtins.str = ...,
+        to_currency: _builtins.str = ...,
+        rate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_currency", b"from_currency", "rate", b"rate", "to_currency", b"to_currency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CurrencyRate: _TypeAlias = CurrencyRate  # noqa: Y015

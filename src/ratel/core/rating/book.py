@@ -4,12 +4,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from ratel.core.currency import Tally
 from ratel.core.period import Period
 
 
 @dataclass(slots=True)
 class Granted:
-    """What a grant has given so far.
+    """What a grant has given so far, in the currencies of the bills.
 
     Attributes:
         total: of all bill periods.
@@ -17,15 +18,15 @@ class Granted:
         amounts: of each bill period, what it took off them.
     """
 
-    total: Decimal = Decimal(0)
-    spends: dict[Period, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
-    amounts: dict[Period, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    total: Tally = field(default_factory=Tally)
+    spends: dict[Period, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    amounts: dict[Period, Tally] = field(default_factory=lambda: defaultdict(Tally))
 
-    def add(self, bill_period: Period, spend: Decimal, amount: Decimal) -> None:
-        """Add what the grant acted on in a bill period, and what it took off."""
-        self.total += amount
-        self.spends[bill_period] += spend
-        self.amounts[bill_period] += amount
+    def add(self, bill_period: Period, rate: Decimal, spend: Decimal, amount: Decimal) -> None:
+        """Add what the grant acted on in a bill period, and what it took off, at the rate of the plan's currency."""
+        self.total.add(amount, rate)
+        self.spends[bill_period].add(spend, rate)
+        self.amounts[bill_period].add(amount, rate)
 
 
 @dataclass(slots=True)

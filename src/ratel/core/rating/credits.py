@@ -8,6 +8,7 @@ from decimal import Decimal
 from ratel.core.bill import LineItem, LineItemKind, UsageWorkings
 from ratel.core.money import ZERO, check_amount
 from ratel.core.pricing import ApplyAs
+from ratel.core.rating.conversion import converted
 from ratel.core.rating.counters import counter_in_window
 from ratel.core.rating.draft import Draft
 from ratel.core.rating.usage import usage_of_window
@@ -21,7 +22,8 @@ def usage_credits(draft: Draft) -> Iterator[LineItem]:
     for apply_as in (ApplyAs.PRODUCT_CREDIT, ApplyAs.GLOBAL_CREDIT):
         # Stable: those of one pricing stay in the order of attachments, things, segments and time.
         charges = draft.in_order(filter(draft.includes, _charges(draft, apply_as)))
-        for charge in sorted(charges, key=lambda item: item.pricing_id):
+        for made in sorted(charges, key=lambda item: item.pricing_id):
+            charge = converted(made, draft.exchange)
             is_product = apply_as is ApplyAs.PRODUCT_CREDIT
             source = (charge.currency, charge.origin.product_id) if is_product else (charge.currency,)
             item = _credit(charge, max(left[source], ZERO))
@@ -45,7 +47,7 @@ def _charges(draft: Draft, apply_as: ApplyAs) -> Iterator[LineItem]:
 
 def _credit(charge: LineItem, cap: Decimal) -> LineItem:
     """Turn a charge round; a charge that is itself negative becomes a positive line item, without a cap."""
-    workings = charge.workings
+    workings, conversion = charge.workings, charge.conversion
     if isinstance(workings, UsageWorkings):
         workings = replace(workings, uncapped_amount=-charge.amount)
     return replace(
@@ -54,4 +56,5 @@ def _credit(charge: LineItem, cap: Decimal) -> LineItem:
         amount=check_amount(-min(charge.amount, cap), charge.currency),
         exact_amount=-charge.exact_amount,
         workings=workings,
+        conversion=conversion and replace(conversion, amount=-conversion.amount, exact_amount=-conversion.exact_amount),
     )

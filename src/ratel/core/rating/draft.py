@@ -8,6 +8,7 @@ from itertools import groupby
 
 from ratel.core.bill import LineItem, Origin, Segment
 from ratel.core.compiled import CompiledThing
+from ratel.core.currency import Exchange
 from ratel.core.event import Partial
 from ratel.core.integral import Partials
 from ratel.core.level import Levels
@@ -56,6 +57,7 @@ class Draft:
         levels: of the counters that have adjustments, by id.
         includes: tells which charges are credited here: on a bill, those that fall due together.
         book: what is remembered from draft to draft.
+        exchange: what brings its line items into one currency, before anything acts on several of them.
     """
 
     scope: Scope
@@ -64,6 +66,7 @@ class Draft:
     line_items: list[LineItem] = field(default_factory=list)
     includes: Callable[[LineItem], bool] = _every
     book: Book = field(default_factory=Book)
+    exchange: Exchange = Exchange()
     _remainder: Remainder | None = None
 
     @property

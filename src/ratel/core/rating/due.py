@@ -13,11 +13,13 @@ from functools import partial
 from typing import Final
 
 from ratel.core.bill import LineItem, UnattachedUsage, UnpricedUsage
+from ratel.core.currency import Exchanges
 from ratel.core.integral import Partials
 from ratel.core.limits import BILL_WINDOWS_MAX
 from ratel.core.money import exact
 from ratel.core.period import Frequency, Grid, Period, local_date, start_of_day
 from ratel.core.plan import bill_grid
+from ratel.core.rating.conversion import convert
 from ratel.core.rating.draft import Draft, ThingUsage
 from ratel.core.rating.purchases import dated_items
 from ratel.core.rating.rate import BILL_PASSES, SERVICE_PASSES, add_passes, empty_draft
@@ -182,16 +184,18 @@ def _days_of(part: Part) -> set[date]:
 
 
 @exact
-def due(scope: Scope, partials: Partials, invoice_date: date) -> Due:
+def due(scope: Scope, partials: Partials, invoice_date: date, exchanges: Exchanges | None = None) -> Due:
     """Return all that is due up to an invoice date.
 
     Args:
         scope: what `survey_due` found.
         partials: what is kept of the account's events for each of ``scope.reads``.
         invoice_date: the same as of the survey.
+        exchanges: by what the bills of each day are brought into their currency; None: by the account's.
 
     Raises:
         FormulaRange: a compound's result has too many digits.
+        CurrencyRateMissing: there is no rate into the currency of a bill.
     """
     draft = empty_draft(scope, partials)
     add_passes(draft, SERVICE_PASSES)
@@ -199,6 +203,8 @@ def due(scope: Scope, partials: Partials, invoice_date: date) -> Due:
     items: list[DueItem] = []
     for day, found in sorted(_by_day(draft, calendar).items()):
         if day <= invoice_date:
+            found.exchange = draft.exchange if exchanges is None else exchanges.on(day)
+            convert(found)
             add_passes(found, BILL_PASSES)
             items += (DueItem(day, item) for item in found.line_items)
     unpriced = tuple(unpriced_usages(draft))

@@ -25,6 +25,7 @@ class Inside:
 
     def __init__(self, draft: Draft) -> None:
         self._services: Mapping[str, Service] = {each.attachment.id: each for each in draft.scope.services}
+        self._exchange = draft.exchange
         self._usages: Mapping[_Place, ThingUsage] = {_place_of(usage): usage for usage in draft.thing_usages}
         self._amounts: dict[tuple[object, ...], Mapping[Segment, Decimal]] = {}
 
@@ -47,7 +48,8 @@ class Inside:
                 return self._of_days(item, charge.gross, inside)
             case CounterWorkings(prorated=True) as workings:
                 exact_amount = self._days(item, inside) * workings.period_amount
-                return rounded(self._service(item), divide(exact_amount, Decimal(workings.period_days)))
+                part = rounded(self._service(item), divide(exact_amount, Decimal(workings.period_days)))
+                return self._exchange.amount(part, item.own_currency)
         if item.kind is LineItemKind.USAGE:
             return self._of_usage(item, inside)
         return charge.gross if stretch.contains(item.service.start) else ZERO
@@ -72,7 +74,7 @@ class Inside:
                 if window.pricing.id == item.pricing_id and window.asked == item.service
             )
             found = (each for window in windows for each in usage_of_window(usage, window))
-            self._amounts[key] = {each.segment: each.amount for each in found}
+            self._amounts[key] = {each.segment: self._exchange.amount(each.amount, each.currency) for each in found}
         return self._amounts[key].get(item.segment, ZERO)
 
 

@@ -131,7 +131,8 @@ def _is_plain(scope: Scope) -> bool:
     account, attachments, adjustments = known.account, known.attachments, known.adjustments
     plans = [service.plan for service in scope.services]
     return (
-        account == Account(account.id, account.name, account.epoch)
+        account == Account(account.id, account.name, account.epoch, account.currency)
+        and all(account.currency in ("", plan.template.currency) for plan in plans)
         and all(
             each == Attachment(each.id, each.account_id, each.plan_id, each.period, each.epoch) for each in attachments
         )

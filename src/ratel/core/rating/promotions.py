@@ -11,11 +11,12 @@ from itertools import groupby
 from typing import Final
 
 from ratel.core.bill import LineItem, LineItemKind, PromotionWorkings
-from ratel.core.money import ZERO
+from ratel.core.currency import Exchange
+from ratel.core.money import ZERO, round_amount
 from ratel.core.period import Period
 from ratel.core.promotion import GrantedPromotion, Promotion, in_order
 from ratel.core.rating.book import Granted
-from ratel.core.rating.draft import Draft, rounded
+from ratel.core.rating.draft import Draft
 from ratel.core.rating.inside import Inside
 from ratel.core.rating.remainder import Charge
 from ratel.core.window import Service, end_of
@@ -33,12 +34,24 @@ class _Group:
     Attributes:
         stretch: in which the promotion acts.
         shares: what of each charge a promotion acts on; none of them zero.
+        exchange: brought them into their currency.
     """
 
     service: Service
     bill_period: Period
     stretch: Period
     shares: tuple[tuple[Charge, Decimal], ...]
+    exchange: Exchange
+
+    @property
+    def rate(self) -> Decimal:
+        """What one of the plan's currency, which promotions of it are in, is in that of the charges."""
+        return self.exchange.rate(self.service.plan.template.currency)
+
+    def rounded(self, amount: Decimal) -> Decimal:
+        """Round an amount as the currency of the charges and the settings say."""
+        currency = self.exchange.target(self.service.plan.template.currency)
+        return round_amount(amount, currency, self.service.plan.settings.rounding_mode)
 
     @property
     def spend(self) -> Decimal:
@@ -53,7 +66,7 @@ def promotions(draft: Draft) -> Iterator[LineItem]:
         inside = Inside(draft)
         yield from _trials(draft, services, inside)
         for each in granted:
-            yield from _promotion(draft, services, inside, each)
+            yield from _promotion(draft, inside, each)
 
 
 def _trials(draft: Draft, services: Mapping[str, Service], inside: Inside) -> Iterator[LineItem]:
@@ -61,25 +74,23 @@ def _trials(draft: Draft, services: Mapping[str, Service], inside: Inside) -> It
         if service.attachment.trial_end is not None:
             stretch = Period(service.attachment.period.start, service.attachment.trial_end)
             charges = [each for each in _charges(draft) if each.item.origin.attachment_id == service.attachment.id]
-            for group in _groups(charges, services, stretch, inside):
+            for group in _groups(draft, charges, stretch, inside):
                 workings = PromotionWorkings("", "", group.spend)
                 yield from _line_item(draft, group, None, workings, group.spend)
 
 
-def _promotion(
-    draft: Draft, services: Mapping[str, Service], inside: Inside, granted: GrantedPromotion
-) -> Iterator[LineItem]:
+def _promotion(draft: Draft, inside: Inside, granted: GrantedPromotion) -> Iterator[LineItem]:
     """Yield what one grant takes off, a line item for each attachment and bill period."""
     grant, promotion = granted.grant, granted.promotion
     charges = [each for each in _charges(draft) if _acts_on(promotion, each.item)]
-    for group in _groups(charges, services, grant.period, inside):
+    for group in _groups(draft, charges, grant.period, inside):
         number = group.service.grid.number_at
         count = number(group.bill_period.start) - number(grant.period.start)
         if promotion.bill_period_count is None or count < promotion.bill_period_count:
             done = draft.book.granted[grant.id]
             workings = _workings(granted, group, done)
             amount = _amount(group, workings)
-            done.add(group.bill_period, group.spend, amount)
+            done.add(group.bill_period, group.rate, group.spend, amount)
             yield from _line_item(draft, group, promotion, workings, amount)
 
 
@@ -101,10 +112,9 @@ def _acts_on(promotion: Promotion, item: LineItem) -> bool:
     return item.pricing_id == promotion.pricing_id and promotion.segment in ((), item.segment)
 
 
-def _groups(
-    charges: Iterable[Charge], services: Mapping[str, Service], stretch: Period, inside: Inside
-) -> Iterator[_Group]:
+def _groups(draft: Draft, charges: Iterable[Charge], stretch: Period, inside: Inside) -> Iterator[_Group]:
     """Yield what of charges lies inside a stretch, by the attachment's start and the bill period."""
+    services = {each.attachment.id: each for each in draft.scope.services}
     places = {attachment_id: place for place, attachment_id in enumerate(services)}
 
     def place(share: tuple[Charge, Decimal]) -> tuple[int, Period]:
@@ -115,23 +125,25 @@ def _groups(
     found = sorted((each for each in shares if each[1]), key=lambda each: (place(each)[0], place(each)[1].start))
     for (_, bill_period), group in groupby(found, key=place):
         together = tuple(group)
-        yield _Group(services[together[0][0].item.origin.attachment_id], bill_period, stretch, together)
+        service = services[together[0][0].item.origin.attachment_id]
+        yield _Group(service, bill_period, stretch, together, draft.exchange)
 
 
 def _workings(granted: GrantedPromotion, group: _Group, done: Granted) -> PromotionWorkings:
-    promotion, earlier_amount = granted.promotion, done.amounts[group.bill_period]
+    promotion, rate = granted.promotion, group.rate
+    earlier_amount = group.rounded(done.amounts[group.bill_period].at(rate))
     lefts = []
     if promotion.max_per_period is not None:
-        lefts.append(promotion.max_per_period - earlier_amount)
+        lefts.append(group.rounded(promotion.max_per_period * rate - earlier_amount))
     if promotion.max_total is not None:
-        lefts.append(promotion.max_total - done.total)
+        lefts.append(group.rounded(promotion.max_total * rate - done.total.at(rate)))
     return PromotionWorkings(
         promotion_id=promotion.id,
         grant_id=granted.grant.id,
         spend=group.spend,
-        earlier_spend=done.spends[group.bill_period],
+        earlier_spend=group.rounded(done.spends[group.bill_period].at(rate)),
         earlier_amount=earlier_amount,
-        worth=promotion.worth,
+        worth=promotion.worth.at(rate),
         left=min(lefts, default=None),
     )
 
@@ -146,7 +158,7 @@ def _exact_amount(workings: PromotionWorkings) -> Decimal:
 def _amount(group: _Group, workings: PromotionWorkings) -> Decimal:
     """Return what is taken off: rounded, at most what is left, never below zero."""
     limits = [workings.spend] if workings.left is None else [workings.spend, workings.left]
-    return max(ZERO, min(rounded(group.service, _exact_amount(workings)), *limits))
+    return max(ZERO, min(group.rounded(_exact_amount(workings)), *limits))
 
 
 def _line_item(

@@ -8,6 +8,7 @@ from ratel.core.integral import Partials, with_integrals
 from ratel.core.level import levels_by_counter
 from ratel.core.money import exact
 from ratel.core.rating.book import Book
+from ratel.core.rating.conversion import convert
 from ratel.core.rating.counters import counters
 from ratel.core.rating.credits import usage_credits
 from ratel.core.rating.draft import Draft, sort_usage
@@ -46,12 +47,15 @@ def rate(scope: Scope, partials: Partials) -> AccountRating:
 
     Raises:
         FormulaRange: a compound's result has too many digits.
+        CurrencyRateMissing: there is no rate into the account's currency.
     """
     book = Book()
     for each in (scope.before, scope):
         if each is not None:
             draft = empty_draft(each, partials, book)
-            add_passes(draft, PASSES)
+            add_passes(draft, SERVICE_PASSES)
+            convert(draft)
+            add_passes(draft, BILL_PASSES)
     return AccountRating(
         account_id=scope.context.account.id,
         period=scope.asked,
@@ -67,7 +71,7 @@ def empty_draft(scope: Scope, partials: Partials, book: Book | None = None) -> D
     known = with_integrals(scope.counted, partials)
     thing_usages = tuple(sort_usage(scope.thing_parts, known))
     levels = levels_by_counter(scope.context.adjustments)
-    return Draft(scope, thing_usages, levels, book=book or Book())
+    return Draft(scope, thing_usages, levels, book=book or Book(), exchange=scope.context.exchange)
 
 
 def add_passes(draft: Draft, passes: Iterable[Pass]) -> None:

@@ -9,6 +9,7 @@ from ratel.core.account import Account, Attachment
 from ratel.core.bill import LineItem
 from ratel.core.compiled import CompiledPlan
 from ratel.core.counter import Adjustment
+from ratel.core.currency import Exchange
 from ratel.core.errors import Invalid, PeriodInvalid, Violation
 from ratel.core.integral import changes_read
 from ratel.core.limits import BILL_WINDOWS_MAX, RATING_WINDOWS_MAX, RATING_YEARS_MAX
@@ -45,6 +46,11 @@ class RatingContext:
     settings: Settings = Settings()
     purchases: tuple[Purchase, ...] = ()
     ad_hoc_charges: tuple[AdHocCharge, ...] = ()
+
+    @property
+    def exchange(self) -> Exchange:
+        """What brings amounts into the account's currency, by the rates of the settings."""
+        return self.settings.exchange(self.account.currency)
 
     @property
     def cuts(self) -> list[datetime]:

@@ -24,19 +24,20 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from ratel.catalog.v1 import plan_template_pb2 as ratel_dot_catalog_dot_v1_dot_plan__template__pb2
+from ratel.catalog.v1 import settings_pb2 as ratel_dot_catalog_dot_v1_dot_settings__pb2
 from ratel.rating.v1 import account_rating_pb2 as ratel_dot_rating_dot_v1_dot_account__rating__pb2
 from ratel.rating.v1 import line_item_pb2 as ratel_dot_rating_dot_v1_dot_line__item__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aratel/rating/v1/bill.proto\x12\x0fratel.rating.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$ratel/catalog/v1/plan_template.proto\x1a$ratel/rating/v1/account_rating.proto\x1a\x1fratel/rating/v1/line_item.proto\"\x84\x04\n\x04\x42ill\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x37\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequency\x12\x14\n\x0cinvoice_date\x18\x03 \x01(\t\x12+\n\x06status\x18\x04 \x01(\x0e\x32\x1b.ratel.rating.v1.BillStatus\x12\r\n\x05stale\x18\x05 \x01(\x08\x12-\n\nline_items\x18\x06 \x03(\x0b\x32\x19.ratel.rating.v1.LineItem\x12.\n\x06totals\x18\x07 \x03(\x0b\x32\x1e.ratel.rating.v1.CurrencyTotal\x12\x18\n\x10\x63\x61talog_revision\x18\x08 \x01(\x03\x12\x37\n\x0funpriced_usages\x18\t \x03(\x0b\x32\x1e.ratel.rating.v1.UnpricedUsage\x12;\n\x11unattached_usages\x18\n \x03(\x0b\x32 .ratel.rating.v1.UnattachedUsage\x12\x0c\n\x04\x65tag\x18Z \x01(\t\x12/\n\x0b\x63reate_time\x18[ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\\ \x01(\x0b\x32\x1a.google.protobuf.Timestamp*t\n\nBillStatus\x12\x1b\n\x17\x42ILL_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42ILL_STATUS_PENDING\x10\x01\x12\x18\n\x14\x42ILL_STATUS_APPROVED\x10\x02\x12\x16\n\x12\x42ILL_STATUS_LOCKED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aratel/rating/v1/bill.proto\x12\x0fratel.rating.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$ratel/catalog/v1/plan_template.proto\x1a\x1fratel/catalog/v1/settings.proto\x1a$ratel/rating/v1/account_rating.proto\x1a\x1fratel/rating/v1/line_item.proto\"\xe7\x04\n\x04\x42ill\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x37\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequency\x12\x14\n\x0cinvoice_date\x18\x03 \x01(\t\x12+\n\x06status\x18\x04 \x01(\x0e\x32\x1b.ratel.rating.v1.BillStatus\x12\r\n\x05stale\x18\x05 \x01(\x08\x12-\n\nline_items\x18\x06 \x03(\x0b\x32\x19.ratel.rating.v1.LineItem\x12.\n\x06totals\x18\x07 \x03(\x0b\x32\x1e.ratel.rating.v1.CurrencyTotal\x12\x18\n\x10\x63\x61talog_revision\x18\x08 \x01(\x03\x12\x37\n\x0funpriced_usages\x18\t \x03(\x0b\x32\x1e.ratel.rating.v1.UnpricedUsage\x12;\n\x11unattached_usages\x18\n \x03(\x0b\x32 .ratel.rating.v1.UnattachedUsage\x12\x10\n\x08\x63urrency\x18\x0b \x01(\t\x12\x17\n\x0ftarget_currency\x18\x0c \x01(\t\x12\x36\n\x0e\x63urrency_rates\x18\r \x03(\x0b\x32\x1e.ratel.catalog.v1.CurrencyRate\x12\x0c\n\x04\x65tag\x18Z \x01(\t\x12/\n\x0b\x63reate_time\x18[ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\\ \x01(\x0b\x32\x1a.google.protobuf.Timestamp*t\n\nBillStatus\x12\x1b\n\x17\x42ILL_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42ILL_STATUS_PENDING\x10\x01\x12\x18\n\x14\x42ILL_STATUS_APPROVED\x10\x02\x12\x16\n\x12\x42ILL_STATUS_LOCKED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ratel.rating.v1.bill_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BILLSTATUS']._serialized_start=708
-  _globals['_BILLSTATUS']._serialized_end=824
-  _globals['_BILL']._serialized_start=190
-  _globals['_BILL']._serialized_end=706
+  _globals['_BILLSTATUS']._serialized_start=840
+  _globals['_BILLSTATUS']._serialized_end=956
+  _globals['_BILL']._serialized_start=223
+  _globals['_BILL']._serialized_end=838
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from ratel.catalog.v1 import plan_template_pb2 as _plan_template_pb2
+from ratel.catalog.v1 import settings_pb2 as _settings_pb2
 from ratel.rating.v1 import account_rating_pb2 as _account_rating_pb2
 from ratel.rating.v1 import line_item_pb2 as _line_item_pb2
 import builtins as _builtins
@@ -70,6 +71,9 @@ class Bill(_message.Message):
     CATALOG_REVISION_FIELD_NUMBER: _builtins.int
     UNPRICED_USAGES_FIELD_NUMBER: _builtins.int
     UNATTACHED_USAGES_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    TARGET_CURRENCY_FIELD_NUMBER: _builtins.int
+    CURRENCY_RATES_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
@@ -85,6 +89,10 @@ class Bill(_message.Message):
     """Whether an earlier bill has changed since, so that this one must be recalculated. Only pending bills are stale."""
     catalog_revision: _builtins.int
     """The revision of the catalog by which it was computed."""
+    currency: _builtins.str
+    """The currency of all line items, an ISO 4217 code; empty where nothing is converted."""
+    target_currency: _builtins.str
+    """The currency that it was asked to be in by RunBilling; empty: as the account says."""
     etag: _builtins.str
     """Changes with every write; give it back to be refused when somebody else wrote in between. Set by the server."""
     @_builtins.property
@@ -104,6 +112,10 @@ class Bill(_message.Message):
     @_builtins.property
     def unattached_usages(self) -> _containers.RepeatedCompositeFieldContainer[_account_rating_pb2.UnattachedUsage]:
         """Only of PreviewBill and RunBilling: usage outside every attachment in the period that ends on the invoice date."""
+
+    @_builtins.property
+    def currency_rates(self) -> _containers.RepeatedCompositeFieldContainer[_settings_pb2.CurrencyRate]:
+        """The rates into its currency when it was made, by which all that belongs to it is converted, on later bills too."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -126,13 +138,16 @@ class Bill(_message.Message):
         catalog_revision: _builtins.int = ...,
         unpriced_usages: _abc.Iterable[_account_rating_pb2.UnpricedUsage] | None = ...,
         unattached_usages: _abc.Iterable[_account_rating_pb2.UnattachedUsage] | None = ...,
+        currency: _builtins.str = ...,
+        target_currency: _builtins.str = ...,
+        currency_rates: _abc.Iterable[_settings_pb2.CurrencyRate] | None = ...,
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "bill_frequency", b"bill_frequency", "catalog_revision", b"catalog_revision", "create_time", b"create_time", "etag", b"etag", "invoice_date", b"invoice_date", "line_items", b"line_items", "stale", b"stale", "status", b"status", "totals", b"totals", "unattached_usages", b"unattached_usages", "unpriced_usages", b"unpriced_usages", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "bill_frequency", b"bill_frequency", "catalog_revision", b"catalog_revision", "create_time", b"create_time", "currency", b"currency", "currency_rates", b"currency_rates", "etag", b"etag", "invoice_date", b"invoice_date", "line_items", b"line_items", "stale", b"stale", "status", b"status", "target_currency", b"target_currency", "totals", b"totals", "unattached_usages", b"unattached_usages", "unpriced_usages", b"unpriced_usages", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from ratel.catalog.v1 import plan_template_pb2 as ratel_dot_catalog_dot_v1_dot_p
 from ratel.rating.v1 import bill_pb2 as ratel_dot_rating_dot_v1_dot_bill__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ratel/rating/v1/billing_service.proto\x12\x0fratel.rating.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17google/rpc/status.proto\x1a$ratel/catalog/v1/plan_template.proto\x1a\x1aratel/rating/v1/bill.proto\"\xc9\x01\n\x12PreviewBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\":\n\x13PreviewBillResponse\x12#\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x15.ratel.rating.v1.Bill\"\xd3\x01\n\x11RunBillingRequest\x12>\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\tB)\xbaH&\x92\x01#\x10\x90N\x18\x01\"\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\"\xba\x01\n\x12RunBillingResponse\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12%\n\x04\x62ill\x18\x02 \x01(\x0b\x32\x15.ratel.rating.v1.BillH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12\x0f\n\x07\x63hanged\x18\x04 \x01(\x08\x12\x12\n\ndone_count\x18\x05 \x01(\x03\x12\x15\n\raccount_count\x18\x06 \x01(\x03\x42\x08\n\x06result\"\xc5\x01\n\x0eGetBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\"6\n\x0fGetBillResponse\x12#\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x15.ratel.rating.v1.Bill\"\xbf\x02\n\x10ListBillsRequest\x12\x36\n\naccount_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\xd8\x01\x01\x12\x41\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12<\n\x0cinvoice_date\x18\x03 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12\x35\n\x06status\x18\x04 \x01(\x0e\x32\x1b.ratel.rating.v1.BillStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\tpage_size\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"R\n\x11ListBillsResponse\x12$\n\x05\x62ills\x18\x01 \x03(\x0b\x32\x15.ratel.rating.v1.Bill\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe0\x01\n\x12\x41pproveBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\":\n\x13\x41pproveBillResponse\x12#\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x15.ratel.rating.v1.Bill\"\xe4\x01\n\x16RecalculateBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\">\n\x17RecalculateBillResponse\x12#\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x15.ratel.rating.v1.Bill\"\xdd\x01\n\x0fLockBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"7\n\x10LockBillResponse\x12#\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x15.ratel.rating.v1.Bill\"\xdf\x01\n\x11\x44\x65leteBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x14\n\x12\x44\x65leteBillResponse2\xf2\x05\n\x0e\x42illingService\x12]\n\x0bPreviewBill\x12#.ratel.rating.v1.PreviewBillRequest\x1a$.ratel.rating.v1.PreviewBillResponse\"\x03\x90\x02\x01\x12\\\n\nRunBilling\x12\".ratel.rating.v1.RunBillingRequest\x1a#.ratel.rating.v1.RunBillingResponse\"\x03\x90\x02\x02\x30\x01\x12Q\n\x07GetBill\x12\x1f.ratel.rating.v1.GetBillRequest\x1a .ratel.rating.v1.GetBillResponse\"\x03\x90\x02\x01\x12W\n\tListBills\x12!.ratel.rating.v1.ListBillsRequest\x1a\".ratel.rating.v1.ListBillsResponse\"\x03\x90\x02\x01\x12]\n\x0b\x41pproveBill\x12#.ratel.rating.v1.ApproveBillRequest\x1a$.ratel.rating.v1.ApproveBillResponse\"\x03\x90\x02\x02\x12i\n\x0fRecalculateBill\x12\'.ratel.rating.v1.RecalculateBillRequest\x1a(.ratel.rating.v1.RecalculateBillResponse\"\x03\x90\x02\x02\x12T\n\x08LockBill\x12 .ratel.rating.v1.LockBillRequest\x1a!.ratel.rating.v1.LockBillResponse\"\x03\x90\x02\x02\x12W\n\nDeleteBill\x12\".ratel.rating.v1.DeleteBillRequest\x1a#.ratel.rating.v1.DeleteBillResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ratel/rating/v1/billing_service.proto\x12\x0fratel.rating.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17google/rpc/status.proto\x1a$ratel/catalog/v1/plan_template.proto\x1a\x1aratel/rating/v1/bill.proto\"\xf8\x01\n\x12PreviewBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12-\n\x0ftarget_currency\x18\x04 \x01(\tB\x14\xbaH\x11r\x0c\x32\n^[A-Z]{3}$\xd8\x01\x01\":\n\x13PreviewBillResponse\x12#\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x15.ratel.rating.v1.Bill\"\x82\x02\n\x11RunBillingRequest\x12>\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\tB)\xbaH&\x92\x01#\x10\x90N\x18\x01\"\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12-\n\x0ftarget_currency\x18\x04 \x01(\tB\x14\xbaH\x11r\x0c\x32\n^[A-Z]{3}$\xd8\x01\x01\"\xba\x01\n\x12RunBillingResponse\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12%\n\x04\x62ill\x18\x02 \x01(\x0b\x32\x15.ratel.rating.v1.BillH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12\x0f\n\x07\x63hanged\x18\x04 \x01(\x08\x12\x12\n\ndone_count\x18\x05 \x01(\x03\x12\x15\n\raccount_count\x18\x06 \x01(\x03\x42\x08\n\x06result\"\xc5\x01\n\x0eGetBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\"6\n\x0fGetBillResponse\x12#\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x15.ratel.rating.v1.Bill\"\xbf\x02\n\x10ListBillsRequest\x12\x36\n\naccount_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\xd8\x01\x01\x12\x41\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12<\n\x0cinvoice_date\x18\x03 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12\x35\n\x06status\x18\x04 \x01(\x0e\x32\x1b.ratel.rating.v1.BillStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\tpage_size\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"R\n\x11ListBillsResponse\x12$\n\x05\x62ills\x18\x01 \x03(\x0b\x32\x15.ratel.rating.v1.Bill\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe0\x01\n\x12\x41pproveBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\":\n\x13\x41pproveBillResponse\x12#\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x15.ratel.rating.v1.Bill\"\xe4\x01\n\x16RecalculateBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\">\n\x17RecalculateBillResponse\x12#\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x15.ratel.rating.v1.Bill\"\xdd\x01\n\x0fLockBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"7\n\x10LockBillResponse\x12#\n\x04\x62ill\x18\x01 \x01(\x0b\x32\x15.ratel.rating.v1.Bill\"\xdf\x01\n\x11\x44\x65leteBillRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x43\n\x0e\x62ill_frequency\x18\x02 \x01(\x0e\x32\x1f.ratel.catalog.v1.BillFrequencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x39\n\x0cinvoice_date\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x14\n\x12\x44\x65leteBillResponse2\xf2\x05\n\x0e\x42illingService\x12]\n\x0bPreviewBill\x12#.ratel.rating.v1.PreviewBillRequest\x1a$.ratel.rating.v1.PreviewBillResponse\"\x03\x90\x02\x01\x12\\\n\nRunBilling\x12\".ratel.rating.v1.RunBillingRequest\x1a#.ratel.rating.v1.RunBillingResponse\"\x03\x90\x02\x02\x30\x01\x12Q\n\x07GetBill\x12\x1f.ratel.rating.v1.GetBillRequest\x1a .ratel.rating.v1.GetBillResponse\"\x03\x90\x02\x01\x12W\n\tListBills\x12!.ratel.rating.v1.ListBillsRequest\x1a\".ratel.rating.v1.ListBillsResponse\"\x03\x90\x02\x01\x12]\n\x0b\x41pproveBill\x12#.ratel.rating.v1.ApproveBillRequest\x1a$.ratel.rating.v1.ApproveBillResponse\"\x03\x90\x02\x02\x12i\n\x0fRecalculateBill\x12\'.ratel.rating.v1.RecalculateBillRequest\x1a(.ratel.rating.v1.RecalculateBillResponse\"\x03\x90\x02\x02\x12T\n\x08LockBill\x12 .ratel.rating.v1.LockBillRequest\x1a!.ratel.rating.v1.LockBillResponse\"\x03\x90\x02\x02\x12W\n\nDeleteBill\x12\".ratel.rating.v1.DeleteBillRequest\x1a#.ratel.rating.v1.DeleteBillResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,12 +41,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREVIEWBILLREQUEST'].fields_by_name['bill_frequency']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_PREVIEWBILLREQUEST'].fields_by_name['invoice_date']._loaded_options = None
   _globals['_PREVIEWBILLREQUEST'].fields_by_name['invoice_date']._serialized_options = b'\272H r\0362\034^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
+  _globals['_PREVIEWBILLREQUEST'].fields_by_name['target_currency']._loaded_options = None
+  _globals['_PREVIEWBILLREQUEST'].fields_by_name['target_currency']._serialized_options = b'\272H\021r\0142\n^[A-Z]{3}$\330\001\001'
   _globals['_RUNBILLINGREQUEST'].fields_by_name['account_ids']._loaded_options = None
   _globals['_RUNBILLINGREQUEST'].fields_by_name['account_ids']._serialized_options = b'\272H&\222\001#\020\220N\030\001\"\034r\0322\030^[A-Za-z0-9._:-]{1,128}$'
   _globals['_RUNBILLINGREQUEST'].fields_by_name['bill_frequency']._loaded_options = None
   _globals['_RUNBILLINGREQUEST'].fields_by_name['bill_frequency']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_RUNBILLINGREQUEST'].fields_by_name['invoice_date']._loaded_options = None
   _globals['_RUNBILLINGREQUEST'].fields_by_name['invoice_date']._serialized_options = b'\272H r\0362\034^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
+  _globals['_RUNBILLINGREQUEST'].fields_by_name['target_currency']._loaded_options = None
+  _globals['_RUNBILLINGREQUEST'].fields_by_name['target_currency']._serialized_options = b'\272H\021r\0142\n^[A-Z]{3}$\330\001\001'
   _globals['_GETBILLREQUEST'].fields_by_name['account_id']._loaded_options = None
   _globals['_GETBILLREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\034r\0322\030^[A-Za-z0-9._:-]{1,128}$'
   _globals['_GETBILLREQUEST'].fields_by_name['bill_frequency']._loaded_options = None
@@ -112,37 +116,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BILLINGSERVICE'].methods_by_name['LockBill']._loaded_options = None
   _globals['_BILLINGSERVICE'].methods_by_name['LockBill']._serialized_options = b'\220\002\002'
   _globals['_PREVIEWBILLREQUEST']._serialized_start=179
-  _globals['_PREVIEWBILLREQUEST']._serialized_end=380
-  _globals['_PREVIEWBILLRESPONSE']._serialized_start=382
-  _globals['_PREVIEWBILLRESPONSE']._serialized_end=440
-  _globals['_RUNBILLINGREQUEST']._serialized_start=443
-  _globals['_RUNBILLINGREQUEST']._serialized_end=654
-  _globals['_RUNBILLINGRESPONSE']._serialized_start=657
-  _globals['_RUNBILLINGRESPONSE']._serialized_end=843
-  _globals['_GETBILLREQUEST']._serialized_start=846
-  _globals['_GETBILLREQUEST']._serialized_end=1043
-  _globals['_GETBILLRESPONSE']._serialized_start=1045
-  _globals['_GETBILLRESPONSE']._serialized_end=1099
-  _globals['_LISTBILLSREQUEST']._serialized_start=1102
-  _globals['_LISTBILLSREQUEST']._serialized_end=1421
-  _globals['_LISTBILLSRESPONSE']._serialized_start=1423
-  _globals['_LISTBILLSRESPONSE']._serialized_end=1505
-  _globals['_APPROVEBILLREQUEST']._serialized_start=1508
-  _globals['_APPROVEBILLREQUEST']._serialized_end=1732
-  _globals['_APPROVEBILLRESPONSE']._serialized_start=1734
-  _globals['_APPROVEBILLRESPONSE']._serialized_end=1792
-  _globals['_RECALCULATEBILLREQUEST']._serialized_start=1795
-  _globals['_RECALCULATEBILLREQUEST']._serialized_end=2023
-  _globals['_RECALCULATEBILLRESPONSE']._serialized_start=2025
-  _globals['_RECALCULATEBILLRESPONSE']._serialized_end=2087
-  _globals['_LOCKBILLREQUEST']._serialized_start=2090
-  _globals['_LOCKBILLREQUEST']._serialized_end=2311
-  _globals['_LOCKBILLRESPONSE']._serialized_start=2313
-  _globals['_LOCKBILLRESPONSE']._serialized_end=2368
-  _globals['_DELETEBILLREQUEST']._serialized_start=2371
-  _globals['_DELETEBILLREQUEST']._serialized_end=2594
-  _globals['_DELETEBILLRESPONSE']._serialized_start=2596
-  _globals['_DELETEBILLRESPONSE']._serialized_end=2616
-  _globals['_BILLINGSERVICE']._serialized_start=2619
-  _globals['_BILLINGSERVICE']._serialized_end=3373
+  _globals['_PREVIEWBILLREQUEST']._serialized_end=427
+  _globals['_PREVIEWBILLRESPONSE']._serialized_start=429
+  _globals['_PREVIEWBILLRESPONSE']._serialized_end=487
+  _globals['_RUNBILLINGREQUEST']._serialized_start=490
+  _globals['_RUNBILLINGREQUEST']._serialized_end=748
+  _globals['_RUNBILLINGRESPONSE']._serialized_start=751
+  _globals['_RUNBILLINGRESPONSE']._serialized_end=937
+  _globals['_GETBILLREQUEST']._serialized_start=940
+  _globals['_GETBILLREQUEST']._serialized_end=1137
+  _globals['_GETBILLRESPONSE']._serialized_start=1139
+  _globals['_GETBILLRESPONSE']._serialized_end=1193
+  _globals['_LISTBILLSREQUEST']._serialized_start=1196
+  _globals['_LISTBILLSREQUEST']._serialized_end=1515
+  _globals['_LISTBILLSRESPONSE']._serialized_start=1517
+  _globals['_LISTBILLSRESPONSE']._serialized_end=1599
+  _globals['_APPROVEBILLREQUEST']._serialized_start=1602
+  _globals['_APPROVEBILLREQUEST']._serialized_end=1826
+  _globals['_APPROVEBILLRESPONSE']._serialized_start=1828
+  _globals['_APPROVEBILLRESPONSE']._serialized_end=1886
+  _globals['_RECALCULATEBILLREQUEST']._serialized_start=1889
+  _globals['_RECALCULATEBILLREQUEST']._serialized_end=2117
+  _globals['_RECALCULATEBILLRESPONSE']._serialized_start=2119
+  _globals['_RECALCULATEBILLRESPONSE']._serialized_end=2181
+  _globals['_LOCKBILLREQUEST']._serialized_start=2184
+  _globals['_LOCKBILLREQUEST']._serialized_end=2405
+  _globals['_LOCKBILLRESPONSE']._serialized_start=2407
+  _globals['_LOCKBILLRESPONSE']._serialized_end=2462
+  _globals['_DELETEBILLREQUEST']._serialized_start=2465
+  _globals['_DELETEBILLREQUEST']._serialized_end=2688
+  _globals['_DELETEBILLRESPONSE']._serialized_start=2690
+  _globals['_DELETEBILLRESPONSE']._serialized_end=2710
+  _globals['_BILLINGSERVICE']._serialized_start=2713
+  _globals['_BILLINGSERVICE']._serialized_end=3467
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,7 @@ class PreviewBillRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     BILL_FREQUENCY_FIELD_NUMBER: _builtins.int
     INVOICE_DATE_FIELD_NUMBER: _builtins.int
+    TARGET_CURRENCY_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """The account. Required."""
     bill_frequency: _plan_template_pb2.BillFrequency.ValueType
@@ -38,16 +39,21 @@ class PreviewBillRequest(_message.Message):
     """The day up to which, YYYY-MM-DD in the time zone of the settings: periods that end as it begins are billed in
     arrears, those that begin with it in advance. Required.
     """
+    target_currency: _builtins.str
+    """The currency of the bill, an ISO 4217 code: line items in others are converted by the rates of the settings. Empty: the
+    one that the stored bill was asked to be in, else the account's, else nothing is converted.
+    """
     def __init__(
         self,
         *,
         account_id: _builtins.str = ...,
         bill_frequency: _plan_template_pb2.BillFrequency.ValueType = ...,
         invoice_date: _builtins.str = ...,
+        target_currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "bill_frequency", b"bill_frequency", "invoice_date", b"invoice_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "bill_frequency", b"bill_frequency", "invoice_date", b"invoice_date", "target_currency", b"target_currency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -86,10 +92,15 @@ class RunBillingRequest(_message.Message):
     ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
     BILL_FREQUENCY_FIELD_NUMBER: _builtins.int
     INVOICE_DATE_FIELD_NUMBER: _builtins.int
+    TARGET_CURRENCY_FIELD_NUMBER: _builtins.int
     bill_frequency: _plan_template_pb2.BillFrequency.ValueType
     """The frequency of the plans to bill. Required."""
     invoice_date: _builtins.str
     """The day up to which, as in PreviewBill. Required."""
+    target_currency: _builtins.str
+    """The currency of the bill, an ISO 4217 code: line items in others are converted by the rates of the settings. Empty: the
+    one that the stored bill was asked to be in, else the account's, else nothing is converted.
+    """
     @_builtins.property
     def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The accounts, 0 to 10000. None: all accounts, by id."""
@@ -100,10 +111,11 @@ class RunBillingRequest(_message.Message):
         account_ids: _abc.Iterable[_builtins.str] | None = ...,
         bill_frequency: _plan_template_pb2.BillFrequency.ValueType = ...,
         invoice_date: _builtins.str = ...,
+        target_currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "bill_frequency", b"bill_frequency", "invoice_date", b"invoice_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "bill_frequency", b"bill_frequency", "invoice_date", b"invoice_date", "target_currency", b"target_currency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -83,7 +83,7 @@ class BillingServiceServicer:
 
     def PreviewBill(self, request, context):
         """Makes the bill of an invoice date from one snapshot, without storing it: what RunBilling would store at that moment.
-        Usage that no pricing takes is listed, not refused. NOT_FOUND for an unknown account.
+        Usage that no pricing takes is listed, not refused. NOT_FOUND for an unknown account; CURRENCY_RATE_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,6 +94,7 @@ class BillingServiceServicer:
         accounts. A bill that is stored already is updated while it is pending, and left as it is afterwards; stale ones
         before it are recalculated first. May be repeated, also at the same time and after a call that was cut off. One
         account's failure is its own response: NOT_FOUND; USAGE_UNPRICED when no pricing takes some of its usage;
+        CURRENCY_RATE_MISSING when the settings have no rate into the bill's currency;
         LATER_BILL_FIXED when the bill would change but a later one is approved or locked; BILL_CHANGED when others keep
         changing its bills meanwhile.
         """
@@ -126,7 +127,8 @@ class BillingServiceServicer:
 
     def RecalculateBill(self, request, context):
         """Computes a bill again by what is stored now; it is pending afterwards. Stale ones before it are recalculated first,
-        pending ones after it become stale if it changes. NOT_FOUND, ETAG_MISMATCH, USAGE_UNPRICED, BILL_LOCKED;
+        pending ones after it become stale if it changes. It stays in the currency that it was asked to be in. NOT_FOUND,
+        ETAG_MISMATCH, USAGE_UNPRICED, CURRENCY_RATE_MISSING, BILL_LOCKED;
         LATER_BILL_FIXED when a later bill is approved or locked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -18,13 +18,14 @@ class BillingServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     PreviewBill: _aio.UnaryUnaryMultiCallable[_billing_service_pb2.PreviewBillRequest, _billing_service_pb2.PreviewBillResponse]
     """Makes the bill of an invoice date from one snapshot, without storing it: what RunBilling would store at that moment.
-    Usage that no pricing takes is listed, not refused. NOT_FOUND for an unknown account.
+    Usage that no pricing takes is listed, not refused. NOT_FOUND for an unknown account; CURRENCY_RATE_MISSING.
     """
     RunBilling: _aio.UnaryStreamMultiCallable[_billing_service_pb2.RunBillingRequest, _billing_service_pb2.RunBillingResponse]
     """Makes and stores the bills of an invoice date: one response for each account, in the order asked, or by id for all
     accounts. A bill that is stored already is updated while it is pending, and left as it is afterwards; stale ones
     before it are recalculated first. May be repeated, also at the same time and after a call that was cut off. One
     account's failure is its own response: NOT_FOUND; USAGE_UNPRICED when no pricing takes some of its usage;
+    CURRENCY_RATE_MISSING when the settings have no rate into the bill's currency;
     LATER_BILL_FIXED when the bill would change but a later one is approved or locked; BILL_CHANGED when others keep
     changing its bills meanwhile.
     """
@@ -40,7 +41,8 @@ class BillingServiceStub:
     """
     RecalculateBill: _aio.UnaryUnaryMultiCallable[_billing_service_pb2.RecalculateBillRequest, _billing_service_pb2.RecalculateBillResponse]
     """Computes a bill again by what is stored now; it is pending afterwards. Stale ones before it are recalculated first,
-    pending ones after it become stale if it changes. NOT_FOUND, ETAG_MISMATCH, USAGE_UNPRICED, BILL_LOCKED;
+    pending ones after it become stale if it changes. It stays in the currency that it was asked to be in. NOT_FOUND,
+    ETAG_MISMATCH, USAGE_UNPRICED, CURRENCY_RATE_MISSING, BILL_LOCKED;
     LATER_BILL_FIXED when a later bill is approved or locked.
     """
     LockBill: _aio.UnaryUnaryMultiCallable[_billing_service_pb2.LockBillRequest, _billing_service_pb2.LockBillResponse]
@@ -60,7 +62,7 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_billing_service_pb2.PreviewBillRequest, _abc.Awaitable[_billing_service_pb2.PreviewBillResponse]],
     ) -> _abc.Awaitable[_billing_service_pb2.PreviewBillResponse]:
         """Makes the bill of an invoice date from one snapshot, without storing it: what RunBilling would store at that moment.
-        Usage that no pricing takes is listed, not refused. NOT_FOUND for an unknown account.
+        Usage that no pricing takes is listed, not refused. NOT_FOUND for an unknown account; CURRENCY_RATE_MISSING.
         """
 
     @_abc_1.abstractmethod
@@ -73,6 +75,7 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         accounts. A bill that is stored already is updated while it is pending, and left as it is afterwards; stale ones
         before it are recalculated first. May be repeated, also at the same time and after a call that was cut off. One
         account's failure is its own response: NOT_FOUND; USAGE_UNPRICED when no pricing takes some of its usage;
+        CURRENCY_RATE_MISSING when the settings have no rate into the bill's currency;
         LATER_BILL_FIXED when the bill would change but a later one is approved or locked; BILL_CHANGED when others keep
         changing its bills meanwhile.
         """
@@ -112,7 +115,8 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_billing_service_pb2.RecalculateBillRequest, _abc.Awaitable[_billing_service_pb2.RecalculateBillResponse]],
     ) -> _abc.Awaitable[_billing_service_pb2.RecalculateBillResponse]:
         """Computes a bill again by what is stored now; it is pending afterwards. Stale ones before it are recalculated first,
-        pending ones after it become stale if it changes. NOT_FOUND, ETAG_MISMATCH, USAGE_UNPRICED, BILL_LOCKED;
+        pending ones after it become stale if it changes. It stays in the currency that it was asked to be in. NOT_FOUND,
+        ETAG_MISMATCH, USAGE_UNPRICED, CURRENCY_RATE_MISSING, BILL_LOCKED;
         LATER_BILL_FIXED when a later bill is approved or locked.
         """
 

@@ -142,6 +142,8 @@ class LineItem(_message.Message):
     AD_HOC_CHARGE_ID_FIELD_NUMBER: _builtins.int
     PROMOTION_ID_FIELD_NUMBER: _builtins.int
     GRANT_ID_FIELD_NUMBER: _builtins.int
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    BILL_CONVERSION_FIELD_NUMBER: _builtins.int
     LINE_NUMBER_FIELD_NUMBER: _builtins.int
     CORRECTION_FIELD_NUMBER: _builtins.int
     kind: Global___LineItemKind.ValueType
@@ -167,7 +169,7 @@ class LineItem(_message.Message):
     amount: _builtins.str
     """The amount, a decimal with exactly the currency's digits; negative for a credit."""
     exact_amount: _builtins.str
-    """The amount before it was rounded and, of a credit, capped; a decimal."""
+    """The amount before it was rounded and, of a credit, capped; a decimal. Of what was converted, the product with the rate."""
     purchase_id: _builtins.str
     """The purchase that is charged; empty for other kinds."""
     ad_hoc_charge_id: _builtins.str
@@ -217,6 +219,14 @@ class LineItem(_message.Message):
         """Of PURCHASE."""
 
     @_builtins.property
+    def conversion(self) -> Global___Conversion:
+        """Where it was converted: what it was in the currency of the plan, add-on or charge, which the workings are in."""
+
+    @_builtins.property
+    def bill_conversion(self) -> Global___Conversion:
+        """Only of what belongs to an earlier bill in another currency: what the line adds in that one's."""
+
+    @_builtins.property
     def correction(self) -> Global___Correction:
         """Only on bills: what of it was carried before, by the bill that it corrects and those after that. The workings are
         then those of the whole, and amount is correction.due_amount less correction.carried_amount.
@@ -250,12 +260,14 @@ class LineItem(_message.Message):
         ad_hoc_charge_id: _builtins.str = ...,
         promotion_id: _builtins.str = ...,
         grant_id: _builtins.str = ...,
+        conversion: Global___Conversion | None = ...,
+        bill_conversion: Global___Conversion | None = ...,
         line_number: _builtins.int = ...,
         correction: Global___Correction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "compound_aggregation_id", b"compound_aggregation_id", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "priced", b"priced", "promotion", b"promotion", "purchase", b"purchase", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "bill_conversion", b"bill_conversion", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "priced", b"priced", "promotion", b"promotion", "purchase", b"purchase", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge_id", b"ad_hoc_charge_id", "aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "compound_aggregation_id", b"compound_aggregation_id", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "purchase", b"purchase", "purchase_id", b"purchase_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge_id", b"ad_hoc_charge_id", "aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "bill_conversion", b"bill_conversion", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "purchase", b"purchase", "purchase_id", b"purchase_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_priced: _TypeAlias = _typing.Literal["aggregation_id", "compound_aggregation_id", "counter_id"]  # noqa: Y015
     _WhichOneofArgType_priced: _TypeAlias = _typing.Literal["priced", b"priced"]  # noqa: Y015
@@ -267,6 +279,40 @@ class LineItem(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_workings) -> _WhichOneofReturnType_workings | None: ...
 
 Global___LineItem: _TypeAlias = LineItem  # noqa: Y015
+
+@_typing.final
+class Conversion(_message.Message):
+    """Shows how an amount came from another currency: amount x rate, rounded to the digits of the line item's currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    EXACT_AMOUNT_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """The other currency, an ISO 4217 code."""
+    amount: _builtins.str
+    """The amount in it, a decimal with exactly its digits."""
+    exact_amount: _builtins.str
+    """The same before it was rounded to these; a decimal."""
+    rate: _builtins.str
+    """What one of it is in the line item's currency; a decimal."""
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        exact_amount: _builtins.str = ...,
+        rate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "exact_amount", b"exact_amount", "rate", b"rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Conversion: _TypeAlias = Conversion  # noqa: Y015
 
 @_typing.final
 class Correction(_message.Message):
@@ -283,9 +329,9 @@ class Correction(_message.Message):
     line_number: _builtins.int
     """The number of the line item on that bill."""
     carried_amount: _builtins.str
-    """What that bill and later ones carried of the item; a decimal with the currency's digits."""
+    """What that bill and later ones carried of the item, a decimal in that bill's currency with its digits."""
     due_amount: _builtins.str
-    """What is due of the item now; a decimal with the currency's digits. 0 when it is due no more: the workings are then
+    """What is due of the item now, a decimal in the same currency. 0 when it is due no more: the workings are then
     those of the line item that is corrected.
     """
     def __init__(

@@ -43,7 +43,7 @@ class AccountMargin(_message.Message):
     plan_id: _builtins.str
     """The plan that the attachment put the account on."""
     currency: _builtins.str
-    """The currency of the amounts, an ISO 4217 code."""
+    """The currency of the amounts, an ISO 4217 code: the account's, else the plan's."""
     amount_before: _builtins.str
     """The sum of all line items of the attachment before, as RateAccount answers for this time; with exactly the
     currency's digits.

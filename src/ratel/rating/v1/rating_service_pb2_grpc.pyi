@@ -29,7 +29,8 @@ class RatingServiceStub:
     RateAccount: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.RateAccountRequest, _rating_service_pb2.RateAccountResponse]
     """Rates an account's service inside a period, from one snapshot: usage so far, and time charges for the whole period.
     NOT_FOUND for an unknown account. FAILED_PRECONDITION (EVENTS_DROPPED) for what only events could tell that are
-    no longer kept, such as usage in part of an old hour.
+    no longer kept, such as usage in part of an old hour; CURRENCY_RATE_MISSING when the settings have no rate into the
+    account's currency.
     """
     RateAccounts: _aio.UnaryStreamMultiCallable[_rating_service_pb2.RateAccountsRequest, _rating_service_pb2.RateAccountsResponse]
     """Rates many accounts: one response each, in the order asked, or by id for all accounts. One account's failure is its
@@ -81,7 +82,8 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_rating_service_pb2.RateAccountResponse]:
         """Rates an account's service inside a period, from one snapshot: usage so far, and time charges for the whole period.
         NOT_FOUND for an unknown account. FAILED_PRECONDITION (EVENTS_DROPPED) for what only events could tell that are
-        no longer kept, such as usage in part of an old hour.
+        no longer kept, such as usage in part of an old hour; CURRENCY_RATE_MISSING when the settings have no rate into the
+        account's currency.
         """
 
     @_abc_1.abstractmethod

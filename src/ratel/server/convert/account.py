@@ -25,15 +25,19 @@ def account_from_proto(message: account_pb2.Account) -> Account:
         Invalid: with all mistakes.
     """
     mistakes = Mistakes()
+    epoch = None
     with mistakes.under("epoch"):
         epoch = optional_date_from_text(message.epoch)
+    with mistakes.under():
+        account = Account(message.id, message.name, epoch, message.currency)
     mistakes.check()
-    return Account(message.id, message.name, epoch)
+    return account
 
 
 def account_to_proto(account: Account) -> account_pb2.Account:
     """Return the message of an account."""
-    return account_pb2.Account(id=account.id, name=account.name, epoch=date_to_text(account.epoch))
+    epoch = date_to_text(account.epoch)
+    return account_pb2.Account(id=account.id, name=account.name, epoch=epoch, currency=account.currency)
 
 
 def attachment_from_proto(message: attachment_pb2.Attachment) -> Attachment:

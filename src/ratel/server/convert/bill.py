@@ -1,15 +1,24 @@
 """Bills and the lines that they carry."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from ratel.core.bill import sum_by_currency
 from ratel.core.billing import BillKey, BillStatus, Line
+from ratel.core.currency import BillExchange, CurrencyRate
 from ratel.core.errors import Mistakes
-from ratel.core.money import amount_text, text_from_decimal
+from ratel.core.money import amount_text, exponent, text_from_decimal
 from ratel.core.period import date_from_text
 from ratel.core.rating.due import Due
-from ratel.rating.v1 import account_rating_pb2, bill_pb2, billing_service_pb2, line_item_pb2
-from ratel.server.convert.plan import FREQUENCIES
-from ratel.server.convert.rating import line_item_to_proto, totals_to_proto, unattached_to_proto, unpriced_to_proto
+from ratel.rating.v1 import bill_pb2, billing_service_pb2, line_item_pb2
+from ratel.server.convert.plan import FREQUENCIES, currency_rate_to_proto
+from ratel.server.convert.rating import (
+    conversion_to_proto,
+    line_item_to_proto,
+    totals_to_proto,
+    unattached_to_proto,
+    unpriced_to_proto,
+)
 from ratel.server.convert.value import EnumPair, date_to_text, instant_to_proto
 from ratel.store.bill import StoredBill
 
@@ -42,6 +51,22 @@ def bill_key_from_proto(request: Keyed) -> BillKey:
     return BillKey(frequency, invoice_date)
 
 
+def target_currency_from_proto(
+    request: billing_service_pb2.PreviewBillRequest | billing_service_pb2.RunBillingRequest,
+) -> str:
+    """Return the currency that bills are asked to be in; it may be empty.
+
+    Raises:
+        Invalid: it is unknown.
+    """
+    mistakes = Mistakes()
+    if request.target_currency:
+        with mistakes.under("target_currency"):
+            exponent(request.target_currency)
+    mistakes.check()
+    return request.target_currency
+
+
 def line_to_proto(line: Line, first: line_item_pb2.LineItem | None) -> line_item_pb2.LineItem:
     """Return the message of a line.
 
@@ -55,8 +80,12 @@ def line_to_proto(line: Line, first: line_item_pb2.LineItem | None) -> line_item
     elif first is not None:
         message.CopyFrom(first)
     message.line_number = line.number
-    message.amount = amount_text(line.amount, line.currency)
-    message.exact_amount = text_from_decimal(line.exact_amount)
+    message.currency = line.printed.currency
+    message.amount = amount_text(line.printed.amount, line.printed.currency)
+    message.exact_amount = text_from_decimal(line.printed.exact_amount)
+    message.ClearField("bill_conversion")
+    if line.billed is not None:
+        message.bill_conversion.CopyFrom(conversion_to_proto(line.billed.conversion))
     if line.correction is not None:
         message.correction.CopyFrom(
             line_item_pb2.Correction(
@@ -83,19 +112,32 @@ def stored_bill_to_proto(bill: StoredBill, contents: Iterable[bytes] = ()) -> bi
         etag=bill.etag,
         create_time=instant_to_proto(bill.create_time),
         update_time=instant_to_proto(bill.update_time),
+        **_exchange_to_proto(bill.exchange),
     )
 
 
+def _exchange_to_proto(bill: BillExchange) -> dict[str, Any]:
+    """Return the fields of a bill that say by what it is converted."""
+    exchange = bill.exchange
+    rates = [CurrencyRate(each, exchange.currency, rate) for each, rate in sorted(exchange.rates.items())]
+    return {
+        "currency": exchange.currency,
+        "target_currency": bill.target_currency,
+        "currency_rates": list(map(currency_rate_to_proto, rates)),
+    }
+
+
 def unstored_bill_to_proto(
-    account_id: str, key: BillKey, totals: Sequence[account_rating_pb2.CurrencyTotal], catalog_revision: int
+    account_id: str, key: BillKey, lines: Sequence[Line], exchange: BillExchange, catalog_revision: int
 ) -> bill_pb2.Bill:
     """Return the message of a bill that is not stored, without its line items."""
     return bill_pb2.Bill(
         account_id=account_id,
         bill_frequency=FREQUENCIES.to_proto(key.frequency),
         invoice_date=date_to_text(key.invoice_date),
-        totals=totals,
+        totals=totals_to_proto(sum_by_currency(line.printed for line in lines)),
         catalog_revision=catalog_revision,
+        **_exchange_to_proto(exchange),
     )
 
 

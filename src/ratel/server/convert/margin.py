@@ -3,21 +3,22 @@
 from collections.abc import Collection
 
 from ratel.core.compiled import CompiledPlan
+from ratel.core.currency import Exchange
 from ratel.core.money import ZERO, amount_text
 from ratel.core.rating.margin import Amounts, Touched
 from ratel.rating.v1 import margin_pb2 as pb
 from ratel.server.convert.value import instant_to_proto, optional_instant_to_proto
 
 
-def touched_to_proto(touched: Touched, plan: CompiledPlan) -> pb.AccountMargin:
-    """Return the message of a bill period without its amounts."""
+def touched_to_proto(touched: Touched, plan: CompiledPlan, exchange: Exchange) -> pb.AccountMargin:
+    """Return the message of a bill period without its amounts, which are brought into a currency."""
     return pb.AccountMargin(
         account_id=touched.attachment.account_id,
         attachment_id=touched.attachment.id,
         plan_id=plan.plan.id,
         start_time=instant_to_proto(touched.period.start),
         end_time=optional_instant_to_proto(touched.period.end),
-        currency=plan.template.currency,
+        currency=exchange.target(plan.template.currency),
     )
 
 

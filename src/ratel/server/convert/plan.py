@@ -4,8 +4,9 @@ from dataclasses import fields
 from typing import Any, Final
 
 from ratel.catalog.v1 import plan_pb2, plan_template_pb2, settings_pb2
+from ratel.core.currency import CurrencyRate
 from ratel.core.errors import Mistakes
-from ratel.core.money import RoundingMode, decimal_from_text
+from ratel.core.money import ONE, RoundingMode, decimal_from_text, text_from_decimal
 from ratel.core.period import Frequency
 from ratel.core.plan import Plan, PlanTemplate, Settings, Terms
 from ratel.server.convert.value import EnumPair, amount_to_text, date_to_text, optional_date_from_text
@@ -118,12 +119,19 @@ def settings_from_proto(message: settings_pb2.Settings) -> Settings:
         Invalid: with all mistakes.
     """
     mistakes = Mistakes()
-    rounding_mode, epochs = RoundingMode.HALF_UP, {}
+    rounding_mode = RoundingMode.HALF_UP
+    epochs: dict[str, Any] = {}
+    rates: list[CurrencyRate] = []
     with mistakes.under("rounding_mode"):
         rounding_mode = ROUNDING_MODES.from_proto(message.rounding_mode)
     for name in _EPOCHS:
         with mistakes.under(name):
             epochs[name] = optional_date_from_text(getattr(message, name))
+    for index, each in enumerate(message.currency_rates):
+        rate = ONE
+        with mistakes.under(f"currency_rates[{index}].rate"):
+            rate = decimal_from_text(each.rate)
+        rates.append(CurrencyRate(each.from_currency, each.to_currency, rate))
     with mistakes.under():
         settings = Settings(
             time_zone=message.time_zone,
@@ -131,6 +139,7 @@ def settings_from_proto(message: settings_pb2.Settings) -> Settings:
             standing_charge_in_advance=message.standing_charge_in_advance,
             minimum_spend_in_advance=message.minimum_spend_in_advance,
             rounding_mode=rounding_mode,
+            currency_rates=tuple(rates),
             **epochs,
         )
     mistakes.check()
@@ -149,4 +158,12 @@ def settings_to_proto(settings: Settings) -> settings_pb2.Settings:
         month_epoch=date_to_text(settings.month_epoch),
         year_epoch=date_to_text(settings.year_epoch),
         rounding_mode=ROUNDING_MODES.to_proto(settings.rounding_mode),
+        currency_rates=map(currency_rate_to_proto, settings.currency_rates),
+    )
+
+
+def currency_rate_to_proto(rate: CurrencyRate) -> settings_pb2.CurrencyRate:
+    """Return the message of a rate."""
+    return settings_pb2.CurrencyRate(
+        from_currency=rate.from_currency, to_currency=rate.to_currency, rate=text_from_decimal(rate.rate)
     )

@@ -10,6 +10,7 @@ from ratel.core.band import Bands, BandUsage, pricing_type
 from ratel.core.bill import (
     AccountRating,
     Accumulation,
+    Conversion,
     CounterWorkings,
     LineItem,
     LineItemKind,
@@ -131,7 +132,19 @@ def line_item_to_proto(item: LineItem) -> line_item_pb2.LineItem:
         setattr(message, PRICED_FIELDS[item.priced.kind], item.priced.id)
     if item.kind in _AT_AN_INSTANT:
         setattr(message, _AT_AN_INSTANT[item.kind], item.source_id)
+    if item.conversion is not None:
+        message.conversion.CopyFrom(conversion_to_proto(item.conversion))
     return message
+
+
+def conversion_to_proto(conversion: Conversion) -> line_item_pb2.Conversion:
+    """Return the message of where an amount comes from."""
+    return line_item_pb2.Conversion(
+        currency=conversion.currency,
+        amount=amount_text(conversion.amount, conversion.currency),
+        exact_amount=text_from_decimal(conversion.exact_amount),
+        rate=text_from_decimal(conversion.rate),
+    )
 
 
 # --- Workings ---------------------------------------------------------------------------------------------------------
@@ -148,7 +161,7 @@ def _workings_to_proto(item: LineItem) -> dict[str, Any]:
         case StandingChargeWorkings() as workings:
             found["standing_charge"] = _standing_charge_to_proto(workings)
         case SpendWorkings() as workings:
-            found["spend"] = _spend_to_proto(workings, item.currency)
+            found["spend"] = _spend_to_proto(workings, item.own_currency)
         case PromotionWorkings() as workings:
             found |= {"promotion_id": workings.promotion_id, "grant_id": workings.grant_id}
             found["promotion"] = promotion_workings_to_proto(workings, item.currency)

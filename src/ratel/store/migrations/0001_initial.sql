@@ -27,6 +27,10 @@ create table settings (
     month_epoch date,
     year_epoch date,
     rounding_mode text not null,
+    -- What one of a currency is in another: one element each.
+    from_currencies text[] not null default '{}',
+    to_currencies text[] not null default '{}',
+    currency_rates numeric[] not null default '{}',
     etag bigint not null default nextval('etags'),
     create_time timestamptz not null,
     update_time timestamptz not null
@@ -173,6 +177,8 @@ create table accounts (
     account_no integer generated always as identity constraint accounts_number unique,
     name text not null,
     epoch date,
+    -- What its ratings and bills are in; empty: whatever its plans are in.
+    currency text not null default '',
     etag bigint not null default nextval('etags'),
     create_time timestamptz not null,
     update_time timestamptz not null
@@ -422,6 +428,11 @@ create table bills (
     digest uuid not null,
     total_currencies text[] not null,
     total_amounts numeric[] not null,
+    -- What it was asked to be in, and what it is in; either may be empty. Then the rates into that, one element each.
+    target_currency text not null,
+    currency text not null,
+    rate_currencies text[] not null,
+    rates numeric[] not null,
     catalog_revision bigint not null,
     etag bigint not null default nextval('etags'),
     create_time timestamptz not null,
@@ -442,6 +453,7 @@ create table bill_line_items (
     source_id text not null,
     pricing_id text collate "C" not null,
     service_end timestamptz not null,
+    -- That of the bill to which the item belongs; this one may be in another, which its content shows.
     currency text not null,
     amount numeric not null,
     exact_amount numeric not null,
