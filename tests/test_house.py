@@ -20,13 +20,15 @@ OUTSIDE = re.compile(r"/(root|home|work|Users)/\w|pythonhosted\.|pypi\.org/simpl
 
 CONTRACTS = "ratel.account.v1 ratel.catalog.v1 ratel.rating.v1 ratel.usage.v1 buf.validate"
 GRPC = "grpc grpc_channelz grpc_health grpc_reflection grpc_status google.protobuf google.rpc google.type"
+SERVED_BY = "numpy prometheus_client orjson structlog uuid_utils"
 # What each room may import besides the standard library and itself. A longer prefix decides before a shorter one.
 ROOMS = {
-    "core": "lark tzdata whenever",
-    "store": "ratel.core asyncpg",
+    "core": "lark numpy tzdata whenever",
+    "store": "ratel.core asyncpg numpy",
     "config": "ratel.core pydantic pydantic_settings",
-    "client": f"{CONTRACTS} {GRPC} uuid_utils",
-    "server": f"ratel.core ratel.store ratel.config {CONTRACTS} {GRPC} prometheus_client orjson structlog uuid_utils",
+    "client": f"ratel.columns {CONTRACTS} {GRPC} uuid_utils",
+    "columns": CONTRACTS,
+    "server": f"ratel.core ratel.store ratel.config {CONTRACTS} {GRPC} {SERVED_BY}",
     "server/validation": f"ratel.core {GRPC} protovalidate",
     # Starting, migrating and checking a database need no server.
     "cli": f"ratel.client ratel.config ratel.core ratel.store {CONTRACTS} {GRPC} rich typer yaml",

@@ -20,6 +20,7 @@ from google.rpc.status_pb2 import Status
 from grpc_status.rpc_status import from_call
 from uuid_utils import uuid7
 
+from ratel.columns import columns_of
 from ratel.usage.v1.usage_event_pb2 import EventVerdict, UsageEvent
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest, StreamUsageResponse
 from ratel.usage.v1.usage_service_pb2_grpc import UsageServiceStub
@@ -60,6 +61,7 @@ class Pace:
         linger_seconds: An event waits so long for others to travel with.
         messages_in_flight: So many messages may wait for their acknowledgement; then nothing more is taken from the
             caller.
+        is_columnar: Messages travel in columns where they can: the same for less.
         backoff_seconds: How long the first wait before another attempt is; each further one is twice as long.
         backoff_seconds_max: How long it is at most. The real wait is a random part of it, at least half.
     """
@@ -68,6 +70,7 @@ class Pace:
     bytes_per_message: int = 2**20
     linger_seconds: float = 0.02
     messages_in_flight: int = 16
+    is_columnar: bool = True
     backoff_seconds: float = 0.1
     backoff_seconds_max: float = 10
 
@@ -167,12 +170,18 @@ class _Outbox:
         sequence = min(self._sealed, default=self._growing.sequence)
         while not self.is_empty:
             if sequence in self._sealed:
-                yield self._sealed[sequence]
+                yield self._message(sequence)
                 sequence += 1
             elif self._is_complete and sequence == self._growing.sequence and not self._growing.events:
                 return
             else:
                 await self._changed.wait()
+
+    def _message(self, sequence: int) -> StreamUsageRequest:
+        """Return a sealed message as it travels."""
+        simple = self._sealed[sequence]
+        columns = columns_of(simple.events) if self.pace.is_columnar else None
+        return simple if columns is None else StreamUsageRequest(sequence=sequence, columns=columns)
 
     def acknowledge(self, response: StreamUsageResponse) -> Receipt:
         """Forget a message that is durable."""

@@ -22,7 +22,8 @@ RULES = [
         "catalog/v1/pricing.proto",
         f"{{1,{limits.DECIMAL_DIGITS_MAX}}}([.][0-9]{{1,{limits.DECIMAL_FRACTION_DIGITS_MAX}}})",
     ),
-    ("usage/v1/usage_service.proto", f"max_items: {limits.EVENTS_PER_MESSAGE_MAX}\n"),
+    ("usage/v1/usage_service.proto", f"max_items = {limits.EVENTS_PER_MESSAGE_MAX}]"),
+    ("usage/v1/usage_columns.proto", f"max_items: {limits.EVENTS_PER_MESSAGE_MAX}\n"),
 ]
 
 

@@ -135,10 +135,10 @@ async def test_all_who_use_a_new_meter_at_once_know_it(server: Served) -> None:
 
 
 async def test_a_message_that_is_wrong_itself_is_refused(server: Served) -> None:
-    for events in ([], [event("e")] * 10_001):
+    for events, field in (([], ""), ([event("e")] * 10_001, "events")):
         failed = await failure(server.usage.SubmitUsage(SubmitUsageRequest(events=events)))
         assert failed.code == "INVALID_ARGUMENT"
-        assert {field for field, _ in failed.violations} == {"events"}
+        assert {field for field, _ in failed.violations} == {field}
 
 
 async def test_a_meter_deleted_before_its_first_event_is_unknown(server: Served) -> None:

@@ -91,14 +91,14 @@ def test_a_bad_event_is_only_its_own_trouble() -> None:
 
 def test_what_is_wrong_with_the_message_itself_is_told_apart() -> None:
     whole, single = violations_by_index(usage_service_pb2.StreamUsageRequest(), "events")
-    assert [(each.field, each.reason) for each in whole] == [("events", "REPEATED_MIN_ITEMS")]
+    assert [(each.field, each.reason) for each in whole] == [("", "MESSAGE_ONEOF")]
     assert single == {}
 
 
 def test_messages_are_written_for_people() -> None:
     wrong = usage_service_pb2.StreamUsageRequest()
     whole, _ = violations_by_index(wrong, "events")
-    assert whole == [Violation("events", "REPEATED_MIN_ITEMS", "must contain at least 1 item(s)")]
+    assert whole == [Violation("", "MESSAGE_ONEOF", "one of events, columns must be set")]
 
 
 def request_classes() -> list[type[Message]]:

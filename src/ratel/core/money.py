@@ -103,6 +103,21 @@ def decimal_from_text(text: str) -> Decimal:
     return value or value.copy_abs()
 
 
+def scaled_from_text(text: str) -> tuple[int, int]:
+    """Read a plain decimal as `decimal_from_text` does, as an integer and the number of its digits after the point.
+
+    Raises:
+        DecimalInvalid, DecimalRange: as there.
+    """
+    match = _PLAIN.fullmatch(text)
+    if match is None:
+        raise DecimalInvalid("must be a plain decimal such as -12.50")
+    fraction = match[2]
+    if len(text) > _SHORT:
+        _check_digits(match[1], fraction or "")
+    return (int(text), 0) if fraction is None else (int(text.replace(".", "", 1)), len(fraction))
+
+
 def _check_digits(integer: str, fraction: str) -> None:
     if len(fraction) > DECIMAL_FRACTION_DIGITS_MAX:
         raise DecimalRange(f"must have at most {DECIMAL_FRACTION_DIGITS_MAX} digits after the point")

@@ -1,8 +1,10 @@
 """A message of usage as it was sent, and what is wrong with its events (R2.1): each stands or falls by itself."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
+from ratel.core.block import Block
 from ratel.core.errors import Invalid, Violation
 from ratel.core.event import Events, event_key, is_hashed
 from ratel.core.layout import Layout
@@ -29,8 +31,11 @@ class Submission:
         return len(self.event_ids)
 
 
+E_co = TypeVar("E_co", bound=Events | Block, covariant=True)  # events of which nothing is changed
+
+
 @dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Generic[E_co]):
     """What of a submission can be stored.
 
     Attributes:
@@ -39,8 +44,8 @@ class Checked:
         rejections: the first mistake of each other event, by place.
     """
 
-    events: Events
-    places: list[int]
+    events: E_co
+    places: Sequence[int]
     rejections: dict[int, Violation]
 
 
@@ -50,7 +55,7 @@ def check_submission(
     layouts: Mapping[str, Layout],
     time_max: int,
     least_key: bytes = b"",
-) -> Checked:
+) -> Checked[Events]:
     """Tell the events that can be stored from those that are wrong.
 
     The first mistake of an event counts, in this order: its shape, ACCOUNT_UNKNOWN, METER_UNKNOWN, EVENT_TIME_FUTURE,
@@ -63,7 +68,7 @@ def check_submission(
         time_max: the last instant that an event may have, in microseconds since 1970.
         least_key: keys below it are those of ids whose events may be gone, so that a repeat would count again.
     """
-    events, places, rejections = Events(), [], dict(submission.rejections)
+    events, places, rejections = Events(), list[int](), dict(submission.rejections)
     columns = (submission.account_ids, submission.meter_ids, submission.times, submission.values)
     for place, (account_id, meter_id, time, values) in enumerate(zip(*columns, strict=True)):
         if place in rejections:
@@ -88,7 +93,7 @@ def check_submission(
     return _unexpired(Checked(events, places, rejections), least_key)
 
 
-def _unexpired(checked: Checked, least_key: bytes) -> Checked:
+def _unexpired(checked: Checked[Events], least_key: bytes) -> Checked[Events]:
     kept = [index for index, key in enumerate(checked.events.keys) if key >= least_key]
     if len(kept) == len(checked.places):
         return checked
@@ -98,7 +103,7 @@ def _unexpired(checked: Checked, least_key: bytes) -> Checked:
     return Checked(checked.events.take(kept), places, checked.rejections | gone)
 
 
-def keep_meters(checked: Checked, meter_nos: Collection[int]) -> Checked:
+def keep_meters(checked: Checked[Events | Block], meter_nos: Collection[int]) -> Checked[Events | Block]:
     """Reject those events whose meter is none of these: it was deleted since they were checked."""
     kept = [index for index, meter_no in enumerate(checked.events.meter_nos) if meter_no in meter_nos]
     places = [checked.places[index] for index in kept]

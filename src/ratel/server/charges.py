@@ -116,7 +116,7 @@ class Charging:
         answer.set_result(await (self._record if request.record else self._suppose)(request, checked))
         return answer
 
-    async def _record(self, request: pb.StreamChargesRequest, checked: Checked) -> pb.StreamChargesResponse:
+    async def _record(self, request: pb.StreamChargesRequest, checked: Checked[Events]) -> pb.StreamChargesResponse:
         async with self._snapshot() as snapshot:
             surveyed = await self._survey(snapshot, request, checked, range(len(checked.places)))
         before: dict[_Key, Amounts | RatelError] = {}
@@ -136,7 +136,7 @@ class Charging:
             await asyncio.sleep(0)
         return response
 
-    async def _suppose(self, request: pb.StreamChargesRequest, checked: Checked) -> pb.StreamChargesResponse:
+    async def _suppose(self, request: pb.StreamChargesRequest, checked: Checked[Events]) -> pb.StreamChargesResponse:
         async with self._snapshot() as snapshot:
             compared = await compare(snapshot.connection, checked.events)
             kept = sorted([*compared.stored, *compared.duplicates])
@@ -156,7 +156,7 @@ class Charging:
         return rating_snapshot(self._database, self._cache, self._metering.tail)
 
     async def _survey(
-        self, snapshot: RatingSnapshot, request: pb.StreamChargesRequest, checked: Checked, kept: Sequence[int]
+        self, snapshot: RatingSnapshot, request: pb.StreamChargesRequest, checked: Checked[Events], kept: Sequence[int]
     ) -> list[_Surveyed]:
         """Read what some of the events touch, in two statements whatever they are; by account id.
 
@@ -185,5 +185,5 @@ def _response(request: pb.StreamChargesRequest, outcome: Outcome) -> pb.StreamCh
     return pb.StreamChargesResponse(
         sequence=request.sequence,
         accepted_count=outcome.accepted_count,
-        verdicts=verdicts_to_proto(outcome, request.events),
+        verdicts=verdicts_to_proto(outcome, lambda place: request.events[place].event_id),
     )

@@ -14,6 +14,7 @@ from functools import partial
 from itertools import accumulate
 from weakref import WeakSet
 
+from ratel.core.block import Block
 from ratel.core.errors import Violation
 from ratel.core.event import Events
 from ratel.core.submission import Checked, keep_meters
@@ -67,7 +68,7 @@ class Outcome:
 class Ticket:
     """A message in the queue."""
 
-    checked: Checked
+    checked: Checked[Events | Block]
     size: int
     outcome: asyncio.Future[Outcome]
     event_count: int
@@ -119,7 +120,7 @@ class Ingest:
         async with self._changed:
             await self._changed.wait_for(lambda: not self._is_full(0, 0))
 
-    async def add(self, checked: Checked, size: int) -> asyncio.Future[Outcome]:
+    async def add(self, checked: Checked[Events | Block], size: int) -> asyncio.Future[Outcome]:
         """Queue a message as soon as there is room, and return what will become of it.
 
         Args:
@@ -272,9 +273,8 @@ class Ingest:
 
 
 def _joined(tickets: Sequence[Ticket]) -> Events:
-    if len(tickets) == 1:
-        return tickets[0].checked.events
+    parts = [ticket.checked.events for ticket in tickets]
     events = Events()
-    for ticket in tickets:
-        events.extend(ticket.checked.events)
+    for part in parts:
+        events.extend(part.events() if isinstance(part, Block) else part)
     return events

@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Set
 from datetime import timedelta
 from functools import partial
 
+from ratel.core.columns import Columns, Known, Sifted, sift
+from ratel.core.event import Events
 from ratel.core.instant import MICROSECONDS_MAX, microseconds_from_instant
 from ratel.core.rollup import Definitions
 from ratel.core.submission import Checked, Submission, check_submission
@@ -44,7 +46,7 @@ class Intake:
         """Read the definitions if the catalog has changed; patient with the database."""
         await patiently(self._refresh, LOOK_UP_SECONDS)
 
-    async def check(self, submission: Submission) -> Checked:
+    async def check(self, submission: Submission) -> Checked[Events]:
         """Tell what can be stored; whatever is refused was asked of the database a moment ago.
 
         Raises:
@@ -59,12 +61,23 @@ class Intake:
                 checked = self._check(submission, accounts)
         return checked
 
-    def _check(self, submission: Submission, accounts: Mapping[str, int]) -> Checked:
-        latest = microseconds_from_instant(clock.now()) + self._future // timedelta(microseconds=1)
+    async def sift(self, columns: Columns) -> Sifted:
+        """Tell what can be stored as it is; whatever is left must go through `check`.
+
+        Raises:
+            DatabaseUnavailable: it could not be asked for accounts.
+        """
+        accounts = await self._read_accounts(set(columns.account_ids))
+        definitions = self.definitions
+        return sift(columns, Known(accounts, definitions.layouts, self._time_max(), definitions.least_key))
+
+    def _check(self, submission: Submission, accounts: Mapping[str, int]) -> Checked[Events]:
         known = self.definitions
-        return check_submission(
-            submission, accounts, known.layouts, min(latest, MICROSECONDS_MAX), least_key=known.least_key
-        )
+        return check_submission(submission, accounts, known.layouts, self._time_max(), least_key=known.least_key)
+
+    def _time_max(self) -> int:
+        latest = microseconds_from_instant(clock.now()) + self._future // timedelta(microseconds=1)
+        return min(latest, MICROSECONDS_MAX)
 
     async def _read_accounts(self, account_ids: Set[str]) -> Mapping[str, int]:
         """Return the numbers of those that exist."""

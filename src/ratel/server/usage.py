@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime
-from typing import TypeAlias
+from functools import partial
 
-from ratel.core.errors import EventsDropped, Invalid, ResourceNotFound
+from ratel.core.errors import EventsDropped, ResourceNotFound
 from ratel.core.instant import instant_from_microseconds
 from ratel.core.integral import changes_read, with_integrals
 from ratel.core.limits import USAGE_STRETCHES_MAX
@@ -15,16 +15,15 @@ from ratel.server.convert.usage import (
     GRAINS,
     events_to_proto,
     quantity_to_proto,
-    submission_from_proto,
     verdicts_to_proto,
 )
 from ratel.server.convert.value import period_from_proto
 from ratel.server.errors import Context
 from ratel.server.ingest import Outcome
+from ratel.server.message import UsageMessage, check_usage, event_id_at
 from ratel.server.metering import Metering
 from ratel.server.page import page_size, position_of, token_after
 from ratel.server.usage_stream import Source, StreamEnd, answers_to
-from ratel.server.validation import violations_by_index
 from ratel.store.aggregation import AGGREGATIONS
 from ratel.store.definition import read_definitions
 from ratel.store.pool import Connection, Database
@@ -35,8 +34,6 @@ from ratel.store.settings import SETTINGS
 from ratel.store.usage import EventPage, list_events, read_account_nos
 from ratel.usage.v1 import usage_service_pb2 as pb
 from ratel.usage.v1 import usage_service_pb2_grpc
-
-UsageMessage: TypeAlias = pb.StreamUsageRequest | pb.SubmitUsageRequest
 
 
 class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
@@ -63,7 +60,7 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
     async def SubmitUsage(self, request: pb.SubmitUsageRequest, context: Context) -> pb.SubmitUsageResponse:
         """Take one message of usage in."""
         outcome = await (await self._take_in(request))
-        verdicts = verdicts_to_proto(outcome, request.events)
+        verdicts = verdicts_to_proto(outcome, partial(event_id_at, request))
         return pb.SubmitUsageResponse(accepted_count=outcome.accepted_count, verdicts=verdicts)
 
     async def _answer_later(self, request: pb.StreamUsageRequest) -> Awaitable[pb.StreamUsageResponse]:
@@ -79,10 +76,7 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
         Raises:
             Invalid: the message itself is wrong, not only some of its events.
         """
-        whole, single = violations_by_index(request, "events")
-        if whole:
-            raise Invalid(whole)
-        checked = await self._metering.intake.check(submission_from_proto(request.events, single))
+        checked = await check_usage(request, self._metering.intake)
         return await self._metering.ingest.add(checked, request.ByteSize())
 
     async def ListUsageEvents(self, request: pb.ListUsageEventsRequest, context: Context) -> pb.ListUsageEventsResponse:
@@ -139,7 +133,7 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
 
 async def _answer(request: pb.StreamUsageRequest, outcome: Awaitable[Outcome]) -> pb.StreamUsageResponse:
     reached = await outcome
-    verdicts = verdicts_to_proto(reached, request.events)
+    verdicts = verdicts_to_proto(reached, partial(event_id_at, request))
     return pb.StreamUsageResponse(sequence=request.sequence, accepted_count=reached.accepted_count, verdicts=verdicts)
 
 

@@ -1,6 +1,6 @@
 """Usage between the contract and the core: messages become columns at once, and verdicts are made only where needed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from ratel.core.errors import Violation
@@ -66,8 +66,13 @@ def _microseconds(message: pb.UsageEvent) -> int | None:
     return microseconds if is_valid else None
 
 
-def verdicts_to_proto(outcome: Outcome, messages: Sequence[pb.UsageEvent]) -> Iterator[pb.EventVerdict]:
-    """Yield the verdicts on the events that were not plainly accepted, by place."""
+def verdicts_to_proto(outcome: Outcome, event_id: Callable[[int], str]) -> Iterator[pb.EventVerdict]:
+    """Yield the verdicts on the events that were not plainly accepted, by place.
+
+    Args:
+        outcome: of a message.
+        event_id: tells the id of the event at a place, as sent.
+    """
     verdicts: dict[int, pb.EventVerdict] = {}
     for place in outcome.duplicates:
         verdicts[place] = pb.EventVerdict(
@@ -88,7 +93,7 @@ def verdicts_to_proto(outcome: Outcome, messages: Sequence[pb.UsageEvent]) -> It
         )
     for place, verdict in sorted(verdicts.items()):
         verdict.index = place
-        verdict.event_id = messages[place].event_id[:ID_LENGTH_MAX]
+        verdict.event_id = event_id(place)[:ID_LENGTH_MAX]
         yield verdict
 
 

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from ratel.usage.v1 import usage_columns_pb2 as _usage_columns_pb2
 from ratel.usage.v1 import usage_event_pb2 as _usage_event_pb2
 import builtins as _builtins
 import sys
@@ -53,21 +54,27 @@ class StreamUsageRequest(_message.Message):
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The sender's own number for the message, returned in its acknowledgement. Any number; not interpreted."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_usage_event_pb2.UsageEvent]:
-        """The events, 1 to 10000, of any accounts and meters. Required."""
+        """The events, 1 to 10000, of any accounts and meters. Either these or columns are required."""
+
+    @_builtins.property
+    def columns(self) -> _usage_columns_pb2.UsageColumns:
+        """The events in columns: the same at a fraction of the cost, for senders with volume. Verdicts count places in them."""
 
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
         events: _abc.Iterable[_usage_event_pb2.UsageEvent] | None = ...,
+        columns: _usage_columns_pb2.UsageColumns | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "events", b"events", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -112,18 +119,24 @@ class SubmitUsageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_usage_event_pb2.UsageEvent]:
-        """The events, 1 to 10000, of any accounts and meters. Required."""
+        """The events, 1 to 10000, of any accounts and meters. Either these or columns are required."""
+
+    @_builtins.property
+    def columns(self) -> _usage_columns_pb2.UsageColumns:
+        """The events in columns: the same at a fraction of the cost, for senders with volume. Verdicts count places in them."""
 
     def __init__(
         self,
         *,
         events: _abc.Iterable[_usage_event_pb2.UsageEvent] | None = ...,
+        columns: _usage_columns_pb2.UsageColumns | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "events", b"events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,9 +19,10 @@ class UsageServiceStub:
     StreamUsage: _aio.StreamStreamMultiCallable[_usage_service_pb2.StreamUsageRequest, _usage_service_pb2.StreamUsageResponse]
     """Streams usage in. Every message is answered by one acknowledgement, in order, only after its events are durable; an
     event without a verdict is accepted. May be repeated for ever: whatever was not acknowledged is sent again on a new
-    stream. Advise 1,000 to 5,000 events a message and several messages in flight. When the server wants the stream
-    elsewhere (it stops, or the connection is old) it acknowledges what it has read and ends with UNAVAILABLE
-    (DRAINING). A message that breaks a rule of its own (not one of an event) ends the stream with INVALID_ARGUMENT.
+    stream. Advise 1,000 to 5,000 events a message, in columns where there are many, and several messages in flight.
+    When the server wants the stream elsewhere (it stops, or the connection is old) it acknowledges what it has read and
+    ends with UNAVAILABLE (DRAINING). A message that breaks a rule of its own (not one of an event) ends the stream with
+    INVALID_ARGUMENT.
     """
     SubmitUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.SubmitUsageRequest, _usage_service_pb2.SubmitUsageResponse]
     """Takes one message of usage in, as StreamUsage does. May be repeated."""
@@ -43,9 +44,10 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_usage_service_pb2.StreamUsageResponse]:
         """Streams usage in. Every message is answered by one acknowledgement, in order, only after its events are durable; an
         event without a verdict is accepted. May be repeated for ever: whatever was not acknowledged is sent again on a new
-        stream. Advise 1,000 to 5,000 events a message and several messages in flight. When the server wants the stream
-        elsewhere (it stops, or the connection is old) it acknowledges what it has read and ends with UNAVAILABLE
-        (DRAINING). A message that breaks a rule of its own (not one of an event) ends the stream with INVALID_ARGUMENT.
+        stream. Advise 1,000 to 5,000 events a message, in columns where there are many, and several messages in flight.
+        When the server wants the stream elsewhere (it stops, or the connection is old) it acknowledges what it has read and
+        ends with UNAVAILABLE (DRAINING). A message that breaks a rule of its own (not one of an event) ends the stream with
+        INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
