@@ -7,6 +7,7 @@ what is not said has a default, so that a story shows only what it is about:
     account currency=GBP
     template currency=JPY frequency=ANNUALLY interval=2 standing_charge=20 ...
     plan gold standing_charge=30                  made from the template; there is always a plan called "plan"
+    group both plan,gold minimum=100 maximum=500
     derived cost = size * 2                       a field of the meter; all other fields follow from the aggregations
     aggregation calls SUM size by=region,kind where=region:eu,us per=500 round=UP default=3
     compound extra per=10 null_as_zero = calls - users * 100
@@ -50,6 +51,7 @@ from ratel.core.meter import (
 from ratel.core.money import Rounding, RoundingMode, decimal_from_text
 from ratel.core.period import Frequency, Period
 from ratel.core.plan import Plan, PlanTemplate, Settings, Terms
+from ratel.core.plan_group import GroupedPlan, PlanGroup, fit_plan_group
 from ratel.core.pricing import (
     AccumulationMode,
     ApplyAs,
@@ -90,6 +92,7 @@ class Story:
         default_factory=lambda: PlanTemplate(TEMPLATE, PRODUCT, "Template", "USD", Frequency.MONTHLY)
     )
     plans: list[Plan] = field(default_factory=lambda: [Plan(PLAN, TEMPLATE, "Plan")])
+    groups: list[PlanGroup] = field(default_factory=list)
     derived: list[Field] = field(default_factory=list)
     aggregations: dict[str, Aggregation] = field(default_factory=dict)
     compounds: dict[str, CompoundAggregation] = field(default_factory=dict)
@@ -203,6 +206,16 @@ def _plan(story: Story, words: list[str]) -> None:
     (plan_id, *_), options = options_of(words)
     plan = Plan(plan_id, TEMPLATE, plan_id.title(), terms=_terms(options))
     story.plans = [each for each in story.plans if each.id != plan_id] + [plan]
+
+
+def _group(story: Story, words: list[str]) -> None:
+    (group_id, plan_ids), options = options_of(words)
+    minimum, maximum = (Decimal(options[key]) if key in options else None for key in ("minimum", "maximum"))
+    group = PlanGroup(
+        group_id, group_id.title(), tuple(plan_ids.split(",")), minimum_spend=minimum, maximum_spend=maximum
+    )
+    plans = [GroupedPlan(each, story.template.currency, story.template.frequency, 1, "") for each in group.plan_ids]
+    story.groups.append(fit_plan_group(group, plans))
 
 
 def _derived(story: Story, words: list[str]) -> None:
@@ -361,6 +374,7 @@ _VERBS: dict[str, Callable[[Story, list[str]], None]] = {
     "account": _account,
     "template": _template,
     "plan": _plan,
+    "group": _group,
     "derived": _derived,
     "aggregation": _aggregation,
     "compound": _compound,

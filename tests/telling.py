@@ -26,6 +26,7 @@ from ratel.server.convert.meter import (
     product_to_proto,
 )
 from ratel.server.convert.plan import plan_template_to_proto, plan_to_proto, settings_to_proto
+from ratel.server.convert.plan_group import plan_group_to_proto
 from ratel.server.convert.pricing import pricing_to_proto
 from ratel.server.convert.promotion import grant_to_proto, promotion_to_proto
 from ratel.server.convert.value import instant_to_proto
@@ -82,6 +83,9 @@ class Teller:
         await stub.CreatePlanTemplate(catalog.CreatePlanTemplateRequest(plan_template=own(template)))
         for plan in map(plan_to_proto, story.plans):
             await stub.CreatePlan(catalog.CreatePlanRequest(plan=own(plan)))
+        for group in map(plan_group_to_proto, story.groups):
+            group.plan_ids[:] = [self._prefix + plan_id for plan_id in group.plan_ids]
+            await stub.CreatePlanGroup(catalog.CreatePlanGroupRequest(plan_group=own(group)))
         for pricing in map(pricing_to_proto, story.pricings):
             await stub.CreatePricing(catalog.CreatePricingRequest(pricing=own(pricing)))
         for promotion in map(promotion_to_proto, story.promotions.values()):

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.cases import accumulation, asked, currency, promotion, time, usage
+from tests.cases import accumulation, asked, currency, group, promotion, time, usage
 
 CASES: Final = {
     **usage.CASES,
@@ -11,4 +11,5 @@ CASES: Final = {
     **asked.CASES,
     **promotion.CASES,
     **currency.CASES,
+    **group.CASES,
 }

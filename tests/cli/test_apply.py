@@ -92,16 +92,17 @@ plan_templates: [{id: basic, product_id: phone, name: Basic, bill_frequency: BIL
 plans: [{id: gold, plan_template_id: basic, name: Gold}]
 accounts: [{id: acme, name: Acme}]
 grants: [{id: g, account_id: acme, promotion_id: welcome, start_time: 2024-06-01T00:00:00Z}]
+plan_groups: [{id: all, name: All, plan_ids: [gold], minimum_spend: 100.00}]
 promotions:
   - {id: welcome, name: Welcome, plan_id: gold, fixed_amount: 5.00, max_total: 25.00}
   - {id: upward, name: Upward, plan_id: gold, graduated: {bands: [{lower_limit: 0, percentage: 10}]}}
 """
 
 
-async def test_promotions_and_grants_are_kinds_of_entries(server: Served, path: Path) -> None:
-    """R9.1."""
+async def test_promotions_grants_and_plan_groups_are_kinds_of_entries(server: Served, path: Path) -> None:
+    """R6.2, R9.1."""
     path.write_text(PROMOTED)
     for _ in range(2):
-        assert await apply(server, read_catalog(path)) == "7 entries applied, 0 of them changed what was there."
+        assert await apply(server, read_catalog(path)) == "8 entries applied, 0 of them changed what was there."
     path.write_text(PROMOTED.replace("25.00", "30.00"))
-    assert await apply(server, read_catalog(path)) == "7 entries applied, 1 of them changed what was there."
+    assert await apply(server, read_catalog(path)) == "8 entries applied, 1 of them changed what was there."

@@ -108,13 +108,18 @@ def core_row(item: LineItem) -> Row:
     thing = (item.priced.kind.value, item.priced.id) if item.priced else None
     return (
         item.kind.value,
-        (item.origin.attachment_id, item.origin.plan_id, item.origin.product_id, item.pricing_id),
+        (item.origin.attachment_id, plan_of(item), item.origin.product_id, item.pricing_id),
         thing,
         tuple(value for _, value in item.segment),
         (item.service.start, item.service.end),
         (item.currency, plain(item.amount), plain(item.exact_amount)),
         *core_workings(item),
     )
+
+
+def plan_of(item: LineItem) -> str:
+    """The plan, or the plan group of what it charges itself."""
+    return item.origin.plan_id or item.origin.plan_group_id
 
 
 def core_workings(item: LineItem) -> Row:

@@ -38,6 +38,7 @@ LEAVES: list[RatelError] = [
     errors.PageTokenInvalid(),
     errors.PeriodInvalid("must be after the start", "end_time"),
     errors.PlanCustom("p1"),
+    errors.PlanGrouped("p1", "g1"),
     errors.PricingBilled("p1"),
     errors.PricingOverlap("p1"),
     errors.ResourceNotFound("meter", "m1"),

@@ -20,6 +20,7 @@ from ratel.core.period import (
     days,
     local_date,
     start_of_day,
+    union,
 )
 from tests.core.table import rows
 
@@ -326,3 +327,14 @@ def test_number_of_a_boundary_is_its_own(grid: Grid, number: int) -> None:
     boundary = grid.boundary(number)
     # Only a day that the zone skipped has no instant of its own.
     assert grid.number_at(boundary) in ({number, number + 1} if grid.boundary(number + 1) == boundary else {number})
+
+
+def test_a_union_has_no_overlaps() -> None:
+    def stretch(start: int, end: int) -> Period:
+        return Period(datetime(2024, 6, start, tzinfo=UTC), datetime(2024, 6, end, tzinfo=UTC))
+
+    assert union([]) == []
+    assert union([stretch(10, 12), stretch(1, 5), stretch(5, 6)]) == [stretch(1, 6), stretch(10, 12)]
+    assert union([stretch(1, 9), stretch(2, 4), stretch(3, 10)]) == [stretch(1, 10)]
+    with pytest.raises(ValueError, match="no end"):
+        union([Period(datetime(2024, 6, 1, tzinfo=UTC))])

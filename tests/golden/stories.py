@@ -319,6 +319,21 @@ STORIES: Final[dict[str, Told]] = {
         "334.00",
         ["200.00 - 20.00 + 300.00 = 480.00", "x 0.8 = 384.00", "- 50.00"],
     ),
+    "group_of_plans": Told(
+        """
+        plan gold minimum_spend=60
+        group both plan,gold minimum=100
+        aggregation calls SUM n
+        price calls 0:1 on=template
+        attach 2024-06-01 2024-06-16
+        attach 2024-06-16 plan=gold
+        use 2024-06-03 n=20
+        use 2024-06-20 n=10
+        """,
+        "2024-07-01",
+        "100.00",
+        ["20.00", "10.00, and 20.00 up to the half month's minimum of gold", "50.00 up to the group's 100.00"],
+    ),
     "three_currencies": Told(
         f"""
         settings rates=USD:JPY:151.33,EUR:JPY:162.5

@@ -132,25 +132,35 @@ def border_from(grid: Grid, instant: datetime) -> datetime:
 
 
 def group_items(catalog: Catalog, account: Account, events: Sequence[Event], date: datetime) -> list[Due]:
-    """R6.2: the minimum of a group of plans compares its plans of the same periods, their minimums included."""
-    parts: dict[tuple[str, Stretch], list[Part]] = {}
+    """R6.2: what is due of plan groups, in arrears."""
+    ended: list[Part] = []
     for attachment in account.attachments:
         grid = grid_of(catalog, account, attachment)
         whole = Part(catalog, account, attachment, events, (date, date), (date, date), (date, date))
-        for part in part_of(whole, grid.number_at(date) - 1):
-            group = catalog.plan(attachment.plan).group
-            if group in catalog.group_minimums and part.period[1] == date:
-                parts.setdefault((group, part.period), []).append(part)
+        ended += [part for part in part_of(whole, grid.number_at(date) - 1) if part.period[1] == date]
+    return group_spends(ended)
+
+
+def group_spends(parts: Sequence[Part]) -> list[Due]:
+    """R6.2: a group of plans compares its plans in the same period, their minimums and maximums included."""
+    members: dict[tuple[str, Stretch], list[Part]] = {}
+    for part in parts:
+        group = part.catalog.plan(part.attachment.plan).group
+        if group:
+            members.setdefault((group, part.period), []).append(part)
     found: list[Due] = []
-    for (group, period), members in parts.items():
-        charged = ZERO
-        for part in members:
+    for (group, period), own in members.items():
+        catalog, charged, covered = own[0].catalog, ZERO, []
+        for part in own:
             early, late = spends(part)
             charged += debited(catalog, [*usage_items(part), *counter_items(part), *early, *late])
-        covered = union([part.stretch for part in members])
-        of = replace(members[0], period=period)
-        made = compare(of, (catalog.group_minimums[group], None), covered, charged)
-        found += [(replace(item, attachment="", plan=group), of) for item in made]
+            stretch = overlap(part.stretch, part.asked)
+            assert stretch
+            covered.append(stretch)
+        limits = catalog.group_minimums.get(group), catalog.group_maximums.get(group)
+        of = replace(own[0], period=period)
+        made = compare(of, limits, union(covered), charged)
+        found += [(replace(item, attachment="", plan=group, product=""), of) for item in made]
     return found
 
 

@@ -121,7 +121,16 @@ def place(account: Account, charge: Charge) -> tuple[object, ...]:
     kind = "COUNTER_RUNNING_TOTAL" if item.kind.startswith("COUNTER") else item.kind
     start = min((each.start for each in account.attachments if each.id == item.attachment), default=LONG_AGO)
     thing = (item.thing.kind, item.thing.id) if item.thing else ("", "")
-    return ORDER.index(kind), not item.pricing, start, item.attachment, thing, item.segment, item.start
+    return (
+        ORDER.index(kind),
+        not item.pricing,
+        not item.attachment,
+        start,
+        item.attachment,
+        thing,
+        item.segment,
+        item.start,
+    )
 
 
 def dated_items(book: Book) -> list[LineItem]:
@@ -179,12 +188,13 @@ def credited(book: Book, charges: Sequence[Charge]) -> tuple[list[Discount], lis
 
 
 def same_spend(one: Charge, maximum: Charge) -> bool:
-    """Whether a maximum spend caps this charge: both are of the same attachment and bill period."""
+    """Whether a maximum spend caps this charge: both are of the same attachment, or plan group, and bill period."""
     item, part, other = one.item, one.part, maximum.part
-    if item.attachment != maximum.item.attachment or item.kind == "STANDING_CHARGE":
+    if part is None or other is None or item.kind == "STANDING_CHARGE" or part.period != other.period:
         return False
-    is_same_period = part is not None and other is not None and part.period == other.period
-    return is_same_period and maximum.item.pricing in ("", item.pricing)
+    if not maximum.item.attachment:
+        return maximum.item.plan in (item.plan, part.catalog.plan(part.attachment.plan).group)
+    return item.attachment == maximum.item.attachment and maximum.item.pricing in ("", item.pricing)
 
 
 def shown_lines(

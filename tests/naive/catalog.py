@@ -167,6 +167,7 @@ class Catalog:
     pricings: tuple[Pricing, ...] = ()
     ever_priced: tuple[tuple[tuple[str, str], Thing], ...] = ()
     group_minimums: Mapping[str, Fraction] = field(default_factory=dict)  # of plan groups, by Plan.group
+    group_maximums: Mapping[str, Fraction] = field(default_factory=dict)
 
     def meter(self, of: str) -> Meter:
         return next(each for each in self.meters if each.id == of)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import partial
 
 from tests.naive.account import Account, Answer, LineItem
-from tests.naive.advance import spends
+from tests.naive.advance import group_spends, spends
 from tests.naive.bill import Book, credited, place
 from tests.naive.catalog import Catalog
 from tests.naive.charge import Charge
@@ -58,12 +58,14 @@ def service_items(catalog: Catalog, account: Account, asked: tuple[datetime, dat
     """All that a stretch of service is charged, with the part that it is of; credits as they are before R6.4."""
     events = readings(catalog, account.events)
     found: list[tuple[LineItem, Part]] = []
-    for part in parts(catalog, account, events, asked):
+    asked_parts = parts(catalog, account, events, asked)
+    for part in asked_parts:
         early, late = spends(part)
         found += [(item, part) for item in usage_items(part) + counter_items(part) + early + late]
     for attachment in account.attachments:
         whole = Part(catalog, account, attachment, events, asked, asked, asked)
         found += [(item, whole) for item in standing_items(catalog, account, attachment, asked)]
+    found += group_spends(asked_parts)
     return [(converted(catalog, account, item), part) for item, part in found]
 
 

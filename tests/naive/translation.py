@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from ratel.core import account as core_account
-from ratel.core import band, counter, currency, meter, plan, plan_catalog, pricing, promotion
+from ratel.core import band, counter, currency, meter, plan, plan_catalog, plan_group, pricing, promotion
 from ratel.core.money import Rounding, RoundingMode
 from ratel.core.period import Frequency, Period
 from tests.naive.account import Account, Attachment
@@ -68,6 +68,18 @@ def core_catalog(catalog: Catalog) -> plan_catalog.PlanCatalog:
         {each.id: core_compound(catalog, each) for each in catalog.compounds},
         {each: counter.Counter(each, "product", each) for each in counters},
         {each.id: core_meter(each) for each in catalog.meters},
+        {each.id: core_group(catalog, each.group) for each in catalog.plans if each.group},
+    )
+
+
+def core_group(catalog: Catalog, group: str) -> plan_group.PlanGroup:
+    return plan_group.PlanGroup(
+        group,
+        group,
+        tuple(each.id for each in catalog.plans if each.group == group),
+        catalog.template(next(each.id for each in catalog.plans if each.group == group)).currency,
+        decimal_or_none(catalog.group_minimums.get(group)),
+        maximum_spend=decimal_or_none(catalog.group_maximums.get(group)),
     )
 
 

@@ -24,6 +24,7 @@ from ratel.catalog.v1.add_on_pb2 import AddOn
 from ratel.catalog.v1.aggregation_pb2 import Aggregation, CompoundAggregation
 from ratel.catalog.v1.counter_pb2 import Counter
 from ratel.catalog.v1.meter_pb2 import Meter, MeterField
+from ratel.catalog.v1.plan_group_pb2 import PlanGroup
 from ratel.catalog.v1.plan_pb2 import Plan
 from ratel.catalog.v1.plan_template_pb2 import PlanTemplate
 from ratel.catalog.v1.pricing_pb2 import Band, Pricing
@@ -131,6 +132,11 @@ def add_on(**changed: Any) -> AddOn:
     return _made(AddOn, {"id": "pack", "product_id": "cloud", "name": "Pack", "currency": "USD"}, changed)
 
 
+def plan_group(**changed: Any) -> PlanGroup:
+    """Return a group of the one plan, by itself without limits."""
+    return _made(PlanGroup, {"id": "all", "name": "All", "plan_ids": ["gold"]}, changed)
+
+
 def band(lower_limit: str, unit_price: str = "", **changed: str) -> Band:
     return Band(lower_limit=lower_limit, unit_price=unit_price, **changed)
 
@@ -167,7 +173,7 @@ def grant(**changed: Any) -> Grant:
 # Whoever names something goes before it.
 TABLES = """
     bill_line_items bills ad_hoc_charges purchases add_ons grants promotions counter_adjustments
-    attachments priced_things pricings plans plan_templates compound_aggregations aggregations
+    attachments priced_things pricings plan_groups plans plan_templates compound_aggregations aggregations
     used_meters rollups meters counters products accounts
 """
 EMPTY = ";".join(f"DELETE FROM {table}" for table in TABLES.split())
@@ -203,6 +209,7 @@ FIELDS = {
     "CompoundAggregation": "compound_aggregation",
     "PlanTemplate": "plan_template",
     "AddOn": "add_on",
+    "PlanGroup": "plan_group",
 }
 
 

@@ -19,6 +19,7 @@ NOUNS: dict[str, Callable[..., Any]] = {
     "PlanTemplate": example.template,
     "Plan": example.plan,
     "Pricing": example.pricing,
+    "PlanGroup": example.plan_group,
     "Promotion": example.promotion,
     "AddOn": partial(example.add_on, flat_price="5"),
 }
@@ -94,6 +95,7 @@ async def test_another_etag_is_refused(server: Served, noun: str) -> None:
 async def test_everything_is_deleted_from_the_top_down(server: Served) -> None:
     await create(server, "Pricing", example.pricing())
     await create(server, "Promotion", example.promotion())
+    await create(server, "PlanGroup", example.plan_group())
     await create(server, "AddOn", NOUNS["AddOn"]())
     for noun in reversed(NOUNS):
         message = NOUNS[noun]()
@@ -139,6 +141,9 @@ async def test_lists_page_by_id_and_refuse_tokens_from_elsewhere(server: Served,
         changed: dict[str, Any] = {"id": f"z{number}"}
         if noun == "Pricing":
             changed["start_time"], changed["end_time"] = time(f"203{number}-01-01"), time(f"203{number}-02-01")
+        if noun == "PlanGroup":  # a plan is in one group
+            await create(server, "Plan", example.plan(id=f"plan{number}"))
+            changed["plan_ids"] = [f"plan{number}"]
         await create(server, noun, NOUNS[noun](**changed))
     plural = "pricings" if noun == "Pricing" else f"{field_of(noun)}s"
     method = f"List{noun}s" if noun != "Pricing" else "ListPricings"
@@ -159,7 +164,7 @@ async def test_lists_page_by_id_and_refuse_tokens_from_elsewhere(server: Served,
     assert await failure(call(server, elsewhere, page_token=another)) == invalid
     for broken in ("x", another[:-4], f"A{another[1:]}", "ü"):
         assert await failure(call(server, method, page_token=broken)) == invalid
-    if noun != "Product":
+    if noun not in ("Product", "PlanGroup"):
         filters = {"plan_id": "gold"} if noun in ("Pricing", "Promotion") else {"product_id": "cloud"}
         assert await failure(call(server, method, page_token=another, **filters)) == invalid
         assert [each.id for each in getattr(await call(server, method, **filters), plural)] == whole

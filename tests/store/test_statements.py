@@ -58,6 +58,7 @@ async def test_every_foreign_key_of_the_catalog_has_a_meaning(
         "ad_hoc_charges_account",
         "grants_account",
         "purchases_account",
+        "plan_group_plans_group",
         "plans_account",
         "priced_things_aggregation",
         "priced_things_compound",

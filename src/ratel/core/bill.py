@@ -201,11 +201,16 @@ Workings: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What charges: the plan that an attachment put the account on."""
+    """What charges: the plan that an attachment put the account on, or the group of plans.
+
+    Attributes:
+        plan_group_id: of the group that the plan is in; what the group itself charges has nothing else.
+    """
 
     product_id: str
     plan_id: str
     attachment_id: str
+    plan_group_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

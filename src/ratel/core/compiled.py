@@ -14,6 +14,7 @@ from ratel.core.money import ONE, Rounding
 from ratel.core.period import Grid, Period
 from ratel.core.plan import EffectiveTerms, Plan, PlanTemplate, Settings, bill_grid, effective_terms
 from ratel.core.plan_catalog import PlanCatalog
+from ratel.core.plan_group import PlanGroup
 from ratel.core.pricing import WILDCARD, Owner, OwnerKind, PricedKind, PricedThing, Pricing
 from ratel.core.quantity import Values
 from ratel.core.schedule import by_thing, pricings_in_force
@@ -96,13 +97,14 @@ class CompiledThing:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPlan:
-    """A plan with its terms resolved (R3.1), and its things by kind and id."""
+    """A plan with its terms resolved (R3.1), its things by kind and id, and the group that it is in."""
 
     plan: Plan
     template: PlanTemplate
     terms: EffectiveTerms
     settings: Settings
     things: tuple[CompiledThing, ...]
+    group: PlanGroup | None = None
 
     def grid(self, *epochs: date | None) -> Grid:
         """Return the grid of bill periods, anchored at the first epoch that is set, else at the settings' (R4.2)."""
@@ -124,6 +126,7 @@ def compile_plan(catalog: PlanCatalog, plan_id: str) -> CompiledPlan:
         terms=effective_terms(plan, template, catalog.settings),
         settings=catalog.settings,
         things=tuple(_scheduled(_thing(catalog, priced), found) for priced, found in sorted(stretches.items())),
+        group=catalog.plan_groups.get(plan_id),
     )
 
 

@@ -182,6 +182,16 @@ class PlanCustom(Unready):
         super().__init__(f"plan {plan_id!r} is made for another account", plan_id=plan_id)
 
 
+class PlanGrouped(Unready):
+    """A plan is in one plan group at most (R6.2); metadata ``plan_id`` and ``plan_group_id``."""
+
+    reason = "PLAN_GROUPED"
+
+    def __init__(self, plan_id: str, plan_group_id: str) -> None:
+        message = f"plan {plan_id!r} is in plan group {plan_group_id!r} already"
+        super().__init__(message, plan_id=plan_id, plan_group_id=plan_group_id)
+
+
 class FieldsFixed(Unready):
     """A meter's fields may be added to, not changed, removed or put in another order; metadata ``meter_id``."""
 

@@ -6,7 +6,7 @@ knows a calendar library.
 
 import re
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -145,6 +145,24 @@ class Period:
             return None
         ends = [end for end in (self.end, other.end) if end is not None]
         return Period(max(self.start, other.start), min(ends, default=None))
+
+
+def union(periods: Iterable[Period]) -> list[Period]:
+    """Return the same time without overlaps, by time; touching periods become one.
+
+    Raises:
+        ValueError: one has no end.
+    """
+    found: list[Period] = []
+    for period in sorted(periods, key=lambda each: each.start):
+        last = found[-1] if found else None
+        if period.end is None:
+            raise ValueError("the period has no end")
+        if last is None or last.end is None or last.end < period.start:
+            found.append(period)
+        else:
+            found[-1] = Period(last.start, max(last.end, period.end))
+    return found
 
 
 # --- The grid ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ratel.core.counter import Counter
 from ratel.core.meter import Aggregation, CompoundAggregation, Meter
 from ratel.core.plan import Plan, PlanTemplate, Settings
+from ratel.core.plan_group import PlanGroup
 from ratel.core.pricing import Owner, PricedThing, Pricing
 
 
@@ -16,6 +17,7 @@ class PlanCatalog:
     Attributes:
         plans: the plans asked for; one that does not exist is absent.
         plan_templates: those of the plans.
+        plan_groups: those that the plans are in, each by the id of the plan.
         pricings: all pricings of these plans and templates, whatever their schedule.
         priced_things: what each of these plans and templates ever priced, also by a pricing that was deleted;
             counters are not remembered.
@@ -34,3 +36,4 @@ class PlanCatalog:
     compound_aggregations: Mapping[str, CompoundAggregation] = field(default_factory=dict)
     counters: Mapping[str, Counter] = field(default_factory=dict)
     meters: Mapping[str, Meter] = field(default_factory=dict)
+    plan_groups: Mapping[str, PlanGroup] = field(default_factory=dict)

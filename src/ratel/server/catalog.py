@@ -23,6 +23,7 @@ from ratel.server.catalog_noun import (
     COUNTER,
     METER,
     PLAN,
+    PLAN_GROUP,
     PLAN_TEMPLATE,
     PRICING,
     PRODUCT,
@@ -316,6 +317,25 @@ class Catalog(CatalogServiceServicer):
     async def DeletePromotion(self, request: pb.DeletePromotionRequest, context: Context) -> pb.DeletePromotionResponse:
         await self._delete(PROMOTION, request)
         return pb.DeletePromotionResponse()
+
+    # --- Plan group ---
+
+    async def CreatePlanGroup(self, request: pb.CreatePlanGroupRequest, context: Context) -> pb.CreatePlanGroupResponse:
+        return pb.CreatePlanGroupResponse(plan_group=await self._create(PLAN_GROUP, request.plan_group))
+
+    async def GetPlanGroup(self, request: pb.GetPlanGroupRequest, context: Context) -> pb.GetPlanGroupResponse:
+        return pb.GetPlanGroupResponse(plan_group=await self._get(PLAN_GROUP, request.id))
+
+    async def ListPlanGroups(self, request: pb.ListPlanGroupsRequest, context: Context) -> pb.ListPlanGroupsResponse:
+        plan_groups, token = await self._list(PLAN_GROUP, request, request.plan_id)
+        return pb.ListPlanGroupsResponse(plan_groups=plan_groups, next_page_token=token)
+
+    async def UpdatePlanGroup(self, request: pb.UpdatePlanGroupRequest, context: Context) -> pb.UpdatePlanGroupResponse:
+        return pb.UpdatePlanGroupResponse(plan_group=await self._update(PLAN_GROUP, request, request.plan_group.id))
+
+    async def DeletePlanGroup(self, request: pb.DeletePlanGroupRequest, context: Context) -> pb.DeletePlanGroupResponse:
+        await self._delete(PLAN_GROUP, request)
+        return pb.DeletePlanGroupResponse()
 
     # --- Add-on ---
 

@@ -2,15 +2,17 @@
 
 from typing import Final
 
-from ratel.catalog.v1 import aggregation_pb2, plan_pb2, plan_template_pb2, pricing_pb2, promotion_pb2
+from ratel.catalog.v1 import aggregation_pb2, plan_group_pb2, plan_pb2, plan_template_pb2, pricing_pb2, promotion_pb2
 from ratel.core.errors import Mistakes
 from ratel.core.formula import parse
 from ratel.core.meter import Aggregation, CompoundAggregation, check_aggregation, check_fields_extend
 from ratel.core.plan import Plan, PlanTemplate, fit_plan
+from ratel.core.plan_group import PlanGroup, fit_plan_group
 from ratel.core.pricing import Pricing, fit_pricing
 from ratel.core.promotion import Promotion, fit_promotion
 from ratel.server.convert import meter as of_meter
 from ratel.server.convert import plan as of_plan
+from ratel.server.convert.plan_group import plan_group_from_proto, plan_group_to_proto
 from ratel.server.convert.pricing import pricing_from_proto, pricing_to_proto
 from ratel.server.convert.promotion import promotion_from_proto, promotion_to_proto
 from ratel.server.convert.purchase import add_on_from_proto, add_on_to_proto
@@ -23,6 +25,7 @@ from ratel.store.compound import COMPOUNDS, check_name_free, create_compound
 from ratel.store.counter import COUNTERS
 from ratel.store.meter import METERS, create_meter
 from ratel.store.plan import PLANS, plans_of_template
+from ratel.store.plan_group import PLAN_GROUPS, plans_to_group
 from ratel.store.plan_template import PLAN_TEMPLATES
 from ratel.store.pool import Connection
 from ratel.store.pricing import PRICINGS, create_pricing, pricing_place
@@ -201,6 +204,28 @@ PROMOTION: Final = Noun(
         "bill_period_count",
         "max_per_period",
         "max_total",
+    ),
+)
+
+
+async def _admit_plan_group(connection: Connection, message: plan_group_pb2.PlanGroup) -> PlanGroup:
+    group = plan_group_from_proto(message)
+    return fit_plan_group(group, await plans_to_group(connection, group.plan_ids))
+
+
+PLAN_GROUP: Final = Noun(
+    PLAN_GROUPS,
+    plan_group_from_proto,
+    plan_group_to_proto,
+    admit=_admit_plan_group,
+    create=created_alone(PLAN_GROUPS),
+    mutable=(
+        "name",
+        "plan_ids",
+        "minimum_spend",
+        "minimum_spend_description",
+        "maximum_spend",
+        "maximum_spend_description",
     ),
 )
 ADD_ON: Final = Noun(

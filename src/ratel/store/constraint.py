@@ -80,6 +80,7 @@ USES: Final[Mapping[str, Use]] = {
     "pricings_compound": Use("pricing", "SELECT id FROM pricings WHERE compound_aggregation_id = $1 LIMIT 1"),
     "pricings_counter": Use("pricing", "SELECT id FROM pricings WHERE counter_id = $1 LIMIT 1"),
     "attachments_plan": Use("attachment", "SELECT id FROM attachments WHERE plan_id = $1 LIMIT 1"),
+    "plan_group_plans_plan": Use("plan_group", "SELECT plan_group_id FROM plan_group_plans WHERE plan_id = $1 LIMIT 1"),
     "promotions_plan": Use("promotion", "SELECT id FROM promotions WHERE plan_id = $1 LIMIT 1"),
     "promotions_pricing": Use("promotion", "SELECT id FROM promotions WHERE pricing_id = $1 LIMIT 1"),
     "grants_promotion": Use("grant", "SELECT id FROM grants WHERE promotion_id = $1 LIMIT 1"),

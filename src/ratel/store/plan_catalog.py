@@ -9,6 +9,7 @@ from ratel.store.compound import compound_from_row
 from ratel.store.counter import counter_from_row
 from ratel.store.meter import load_meters
 from ratel.store.plan import plan_from_row
+from ratel.store.plan_group import groups_of_plans
 from ratel.store.plan_template import plan_template_from_row
 from ratel.store.pool import Connection
 from ratel.store.pricing import owner_from_row, priced_from_row, pricings_of_owners
@@ -53,6 +54,7 @@ async def load_catalog(connection: Connection, plan_ids: Iterable[str]) -> PlanC
         compound_aggregations=compounds,
         counters={row["id"]: counter_from_row(row) for row in counters},
         meters={meter_id: meter for meter_id, (_, meter) in meters.items()},
+        plan_groups=await groups_of_plans(connection, own_ids),
     )
 
 

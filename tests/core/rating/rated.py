@@ -49,6 +49,7 @@ def catalog_of(story: Story) -> PlanCatalog:
         compound_aggregations=story.compounds,
         counters=story.counters,
         meters={meter.id: meter},
+        plan_groups={plan_id: group for group in story.groups for plan_id in group.plan_ids},
     )
 
 

@@ -116,6 +116,7 @@ def test_the_passes_are_the_order_of_computation() -> None:
         "standing_charges",
         "pricing_spends",
         "plan_spends",
+        "group_spends",
         "usage_credits",
         "promotions",
     ]

@@ -13,6 +13,7 @@ from ratel.catalog.v1 import add_on_pb2 as _add_on_pb2
 from ratel.catalog.v1 import aggregation_pb2 as _aggregation_pb2
 from ratel.catalog.v1 import counter_pb2 as _counter_pb2
 from ratel.catalog.v1 import meter_pb2 as _meter_pb2
+from ratel.catalog.v1 import plan_group_pb2 as _plan_group_pb2
 from ratel.catalog.v1 import plan_pb2 as _plan_pb2
 from ratel.catalog.v1 import plan_schedule_pb2 as _plan_schedule_pb2
 from ratel.catalog.v1 import plan_template_pb2 as _plan_template_pb2
@@ -2592,6 +2593,261 @@ class DeletePromotionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeletePromotionResponse: _TypeAlias = DeletePromotionResponse  # noqa: Y015
+
+@_typing.final
+class CreatePlanGroupRequest(_message.Message):
+    """Asks to create a plan group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_GROUP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan_group(self) -> _plan_group_pb2.PlanGroup:
+        """The plan group to create. Required."""
+
+    def __init__(
+        self,
+        *,
+        plan_group: _plan_group_pb2.PlanGroup | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan_group", b"plan_group"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_group", b"plan_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePlanGroupRequest: _TypeAlias = CreatePlanGroupRequest  # noqa: Y015
+
+@_typing.final
+class CreatePlanGroupResponse(_message.Message):
+    """Answers CreatePlanGroup."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_GROUP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan_group(self) -> _plan_group_pb2.PlanGroup:
+        """The plan group as stored."""
+
+    def __init__(
+        self,
+        *,
+        plan_group: _plan_group_pb2.PlanGroup | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan_group", b"plan_group"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_group", b"plan_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePlanGroupResponse: _TypeAlias = CreatePlanGroupResponse  # noqa: Y015
+
+@_typing.final
+class GetPlanGroupRequest(_message.Message):
+    """Asks for a plan group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the plan group. Required."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlanGroupRequest: _TypeAlias = GetPlanGroupRequest  # noqa: Y015
+
+@_typing.final
+class GetPlanGroupResponse(_message.Message):
+    """Answers GetPlanGroup."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_GROUP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan_group(self) -> _plan_group_pb2.PlanGroup:
+        """The plan group as stored."""
+
+    def __init__(
+        self,
+        *,
+        plan_group: _plan_group_pb2.PlanGroup | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan_group", b"plan_group"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_group", b"plan_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlanGroupResponse: _TypeAlias = GetPlanGroupResponse  # noqa: Y015
+
+@_typing.final
+class ListPlanGroupsRequest(_message.Message):
+    """Asks for a page of plan groups."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.str
+    """Only the one that this plan is in. Empty: all."""
+    page_size: _builtins.int
+    """At most so many are returned; 1 to 1000. 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "plan_id", b"plan_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlanGroupsRequest: _TypeAlias = ListPlanGroupsRequest  # noqa: Y015
+
+@_typing.final
+class ListPlanGroupsResponse(_message.Message):
+    """Answers ListPlanGroups."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_GROUPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def plan_groups(self) -> _containers.RepeatedCompositeFieldContainer[_plan_group_pb2.PlanGroup]:
+        """The plan groups, by id."""
+
+    def __init__(
+        self,
+        *,
+        plan_groups: _abc.Iterable[_plan_group_pb2.PlanGroup] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "plan_groups", b"plan_groups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlanGroupsResponse: _TypeAlias = ListPlanGroupsResponse  # noqa: Y015
+
+@_typing.final
+class UpdatePlanGroupRequest(_message.Message):
+    """Asks to change a plan group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_GROUP_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan_group(self) -> _plan_group_pb2.PlanGroup:
+        """The plan group: its id says which, the fields in the mask are its new values. With an etag the stored one must be
+        the same. Required.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change; a path names a field of the plan group, or one inside a message of it. Empty or absent: every
+        field that may change.
+        """
+
+    def __init__(
+        self,
+        *,
+        plan_group: _plan_group_pb2.PlanGroup | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan_group", b"plan_group", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_group", b"plan_group", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatePlanGroupRequest: _TypeAlias = UpdatePlanGroupRequest  # noqa: Y015
+
+@_typing.final
+class UpdatePlanGroupResponse(_message.Message):
+    """Answers UpdatePlanGroup."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_GROUP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan_group(self) -> _plan_group_pb2.PlanGroup:
+        """The plan group as stored."""
+
+    def __init__(
+        self,
+        *,
+        plan_group: _plan_group_pb2.PlanGroup | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan_group", b"plan_group"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_group", b"plan_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatePlanGroupResponse: _TypeAlias = UpdatePlanGroupResponse  # noqa: Y015
+
+@_typing.final
+class DeletePlanGroupRequest(_message.Message):
+    """Asks to delete a plan group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the plan group. Required."""
+    etag: _builtins.str
+    """With an etag the stored one must be the same. Empty: whatever it is."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePlanGroupRequest: _TypeAlias = DeletePlanGroupRequest  # noqa: Y015
+
+@_typing.final
+class DeletePlanGroupResponse(_message.Message):
+    """Answers DeletePlanGroup."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePlanGroupResponse: _TypeAlias = DeletePlanGroupResponse  # noqa: Y015
 
 @_typing.final
 class CreateAddOnRequest(_message.Message):

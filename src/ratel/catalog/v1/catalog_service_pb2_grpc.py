@@ -275,6 +275,31 @@ class CatalogServiceStub:
                 request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionRequest.SerializeToString,
                 response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionResponse.FromString,
                 _registered_method=True)
+        self.CreatePlanGroup = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/CreatePlanGroup',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePlanGroupRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePlanGroupResponse.FromString,
+                _registered_method=True)
+        self.GetPlanGroup = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/GetPlanGroup',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanGroupRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanGroupResponse.FromString,
+                _registered_method=True)
+        self.ListPlanGroups = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/ListPlanGroups',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlanGroupsRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlanGroupsResponse.FromString,
+                _registered_method=True)
+        self.UpdatePlanGroup = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/UpdatePlanGroup',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePlanGroupRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePlanGroupResponse.FromString,
+                _registered_method=True)
+        self.DeletePlanGroup = channel.unary_unary(
+                '/ratel.catalog.v1.CatalogService/DeletePlanGroup',
+                request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanGroupRequest.SerializeToString,
+                response_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanGroupResponse.FromString,
+                _registered_method=True)
         self.CreateAddOn = channel.unary_unary(
                 '/ratel.catalog.v1.CatalogService/CreateAddOn',
                 request_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreateAddOnRequest.SerializeToString,
@@ -674,6 +699,44 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreatePlanGroup(self, request, context):
+        """Creates a plan group. May be repeated. NOT_FOUND names a plan that does not exist, PLAN_GROUPED one that is in another
+        group, ALREADY_EXISTS an id with other content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPlanGroup(self, request, context):
+        """Returns a plan group, or NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlanGroups(self, request, context):
+        """Lists plan groups by id, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePlanGroup(self, request, context):
+        """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field that
+        never changes FIELD_IMMUTABLE; PLAN_GROUPED and NOT_FOUND as when it is created.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePlanGroup(self, request, context):
+        """Deletes a plan group; its plans stay. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when it does not
+        exist, as to a repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateAddOn(self, request, context):
         """Creates an add-on. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content.
         """
@@ -962,6 +1025,31 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.DeletePromotion,
                     request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionRequest.FromString,
                     response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionResponse.SerializeToString,
+            ),
+            'CreatePlanGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePlanGroup,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePlanGroupRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePlanGroupResponse.SerializeToString,
+            ),
+            'GetPlanGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlanGroup,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanGroupRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanGroupResponse.SerializeToString,
+            ),
+            'ListPlanGroups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlanGroups,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlanGroupsRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlanGroupsResponse.SerializeToString,
+            ),
+            'UpdatePlanGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePlanGroup,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePlanGroupRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePlanGroupResponse.SerializeToString,
+            ),
+            'DeletePlanGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePlanGroup,
+                    request_deserializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanGroupRequest.FromString,
+                    response_serializer=ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanGroupResponse.SerializeToString,
             ),
             'CreateAddOn': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateAddOn,
@@ -2274,6 +2362,141 @@ class CatalogService:
             '/ratel.catalog.v1.CatalogService/DeletePromotion',
             ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionRequest.SerializeToString,
             ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePromotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePlanGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/CreatePlanGroup',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePlanGroupRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.CreatePlanGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlanGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/GetPlanGroup',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanGroupRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.GetPlanGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlanGroups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/ListPlanGroups',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlanGroupsRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.ListPlanGroupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePlanGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/UpdatePlanGroup',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePlanGroupRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.UpdatePlanGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePlanGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.catalog.v1.CatalogService/DeletePlanGroup',
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanGroupRequest.SerializeToString,
+            ratel_dot_catalog_dot_v1_dot_catalog__service__pb2.DeletePlanGroupResponse.FromString,
             options,
             channel_credentials,
             insecure,

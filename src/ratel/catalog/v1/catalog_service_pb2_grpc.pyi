@@ -164,6 +164,22 @@ class CatalogServiceStub:
     """Deletes a promotion. IN_USE names a grant of it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer
     when it does not exist, as to a repeat.
     """
+    CreatePlanGroup: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreatePlanGroupRequest, _catalog_service_pb2.CreatePlanGroupResponse]
+    """Creates a plan group. May be repeated. NOT_FOUND names a plan that does not exist, PLAN_GROUPED one that is in another
+    group, ALREADY_EXISTS an id with other content.
+    """
+    GetPlanGroup: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetPlanGroupRequest, _catalog_service_pb2.GetPlanGroupResponse]
+    """Returns a plan group, or NOT_FOUND."""
+    ListPlanGroups: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPlanGroupsRequest, _catalog_service_pb2.ListPlanGroupsResponse]
+    """Lists plan groups by id, page by page."""
+    UpdatePlanGroup: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdatePlanGroupRequest, _catalog_service_pb2.UpdatePlanGroupResponse]
+    """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field that
+    never changes FIELD_IMMUTABLE; PLAN_GROUPED and NOT_FOUND as when it is created.
+    """
+    DeletePlanGroup: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeletePlanGroupRequest, _catalog_service_pb2.DeletePlanGroupResponse]
+    """Deletes a plan group; its plans stay. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when it does not
+    exist, as to a repeat.
+    """
     CreateAddOn: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateAddOnRequest, _catalog_service_pb2.CreateAddOnResponse]
     """Creates an add-on. May be repeated. NOT_FOUND names what does not exist, ALREADY_EXISTS an id with other content."""
     GetAddOn: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetAddOnRequest, _catalog_service_pb2.GetAddOnResponse]
@@ -614,6 +630,52 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_catalog_service_pb2.DeletePromotionResponse]:
         """Deletes a promotion. IN_USE names a grant of it; ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer
         when it does not exist, as to a repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def CreatePlanGroup(
+        self,
+        request: _catalog_service_pb2.CreatePlanGroupRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.CreatePlanGroupRequest, _abc.Awaitable[_catalog_service_pb2.CreatePlanGroupResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.CreatePlanGroupResponse]:
+        """Creates a plan group. May be repeated. NOT_FOUND names a plan that does not exist, PLAN_GROUPED one that is in another
+        group, ALREADY_EXISTS an id with other content.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPlanGroup(
+        self,
+        request: _catalog_service_pb2.GetPlanGroupRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.GetPlanGroupRequest, _abc.Awaitable[_catalog_service_pb2.GetPlanGroupResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.GetPlanGroupResponse]:
+        """Returns a plan group, or NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListPlanGroups(
+        self,
+        request: _catalog_service_pb2.ListPlanGroupsRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.ListPlanGroupsRequest, _abc.Awaitable[_catalog_service_pb2.ListPlanGroupsResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.ListPlanGroupsResponse]:
+        """Lists plan groups by id, page by page."""
+
+    @_abc_1.abstractmethod
+    def UpdatePlanGroup(
+        self,
+        request: _catalog_service_pb2.UpdatePlanGroupRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.UpdatePlanGroupRequest, _abc.Awaitable[_catalog_service_pb2.UpdatePlanGroupResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.UpdatePlanGroupResponse]:
+        """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH, a field that
+        never changes FIELD_IMMUTABLE; PLAN_GROUPED and NOT_FOUND as when it is created.
+        """
+
+    @_abc_1.abstractmethod
+    def DeletePlanGroup(
+        self,
+        request: _catalog_service_pb2.DeletePlanGroupRequest,
+        context: _aio.ServicerContext[_catalog_service_pb2.DeletePlanGroupRequest, _abc.Awaitable[_catalog_service_pb2.DeletePlanGroupResponse]],
+    ) -> _abc.Awaitable[_catalog_service_pb2.DeletePlanGroupResponse]:
+        """Deletes a plan group; its plans stay. ETAG_MISMATCH says that it has changed; NOT_FOUND is the answer when it does not
+        exist, as to a repeat.
         """
 
     @_abc_1.abstractmethod

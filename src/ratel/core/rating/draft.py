@@ -162,7 +162,9 @@ def _quantity(aggregation: Aggregation, partial: Partial, window: Period, *, has
 
 def origin_of(service: Service) -> Origin:
     """Return what charges for a service."""
-    return Origin(service.plan.template.product_id, service.plan.plan.id, service.attachment.id)
+    plan = service.plan
+    plan_group_id = "" if plan.group is None else plan.group.id
+    return Origin(plan.template.product_id, plan.plan.id, service.attachment.id, plan_group_id)
 
 
 def rounded(service: Service, amount: Decimal) -> Decimal:

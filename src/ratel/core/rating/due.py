@@ -156,9 +156,12 @@ class _Calendar:
 
     def __init__(self, services: Iterable[Service]) -> None:
         self._services = {service.attachment.id: service for service in services}
+        self._zone = next((service.grid.zone for service in self._services.values()), "UTC")
 
     def date_of(self, item: LineItem) -> date:
         """Return the day on which a line item falls due."""
+        if not item.origin.attachment_id:  # of a plan group, in arrears
+            return local_date(end_of(item.bill_period), self._zone)
         service = self._services[item.origin.attachment_id]
         if not item.in_advance:
             return _boundary_from(service.grid, end_of(item.service))

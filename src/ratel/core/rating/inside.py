@@ -55,7 +55,8 @@ class Inside:
         return charge.gross if stretch.contains(item.service.start) else ZERO
 
     def _service(self, item: LineItem) -> Service:
-        return self._services[item.origin.attachment_id]
+        # What a plan group charges has no service of its own; all of them have the same days.
+        return self._services.get(item.origin.attachment_id) or next(iter(self._services.values()))
 
     def _days(self, item: LineItem, period: Period) -> Decimal:
         return Decimal(self._service(item).days(period))

@@ -1,18 +1,20 @@
 """MINIMUM_SPEND and MAXIMUM_SPEND: what a bill period comes to at the least and at the most (R6.2, R6.3).
 
-Inner first: pricings, whose line items then count for their plan. Limits are prorated by days and rounded before they
-are compared with rounded amounts. Standing charges and credits are never compared.
+Inner first: pricings, whose line items then count for their plan, and those of plans for their group. Limits are
+prorated by days and rounded before they are compared with rounded amounts. Standing charges and credits are never
+compared.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from ratel.core.bill import LineItem, LineItemKind, Segment, SpendWorkings
+from ratel.core.bill import LineItem, LineItemKind, Origin, Segment, SpendWorkings
 from ratel.core.money import ZERO, divide
-from ratel.core.period import Period
+from ratel.core.period import Period, union
+from ratel.core.plan_group import PlanGroup
 from ratel.core.pricing import PricedThing, Pricing
 from ratel.core.rating.draft import Draft, amounts, name_of, origin_of, rounded, segment_of
 from ratel.core.window import Part, ThingPart, Window
@@ -33,7 +35,7 @@ _SPEND: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Spend:
-    """What is compared: the spend on one pricing, or on a plan, in one part."""
+    """What is compared: the spend on one pricing, or on a plan, in one part; on a plan group, in several like it."""
 
     part: Part
     service: Period
@@ -42,6 +44,12 @@ class _Spend:
     pricing_id: str = ""
     priced: PricedThing | None = None
     segment: Segment = ()
+    group: PlanGroup | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """What charges the difference."""
+        return origin_of(self.part.service) if self.group is None else Origin("", "", "", self.group.id)
 
 
 def pricing_spends(draft: Draft) -> Iterator[LineItem]:
@@ -75,6 +83,45 @@ def plan_spends(draft: Draft) -> Iterator[LineItem]:
         description, is_in_advance = terms.minimum_spend_description, terms.minimum_spend_in_advance
         yield from _minimum(spend, terms.minimum_spend, description, is_in_advance=is_in_advance)
         yield from _maximum(spend, terms.maximum_spend, terms.maximum_spend_description)
+
+
+def group_spends(draft: Draft) -> Iterator[LineItem]:
+    """Yield what brings plan groups up to their minimum or down to their maximum, in arrears.
+
+    What an account spends on the plans of a group in the same bill period is compared together.
+    """
+    items = _line_items_by(draft, lambda item: (item.origin.attachment_id, item.bill_period))
+    for group, parts in _by_group(draft.scope.parts):
+        stretches = union(part.asked for part in parts)
+        spend = _Spend(
+            part=parts[0],
+            service=Period(stretches[0].start, stretches[-1].end),
+            days=sum(map(parts[0].service.days, stretches)),
+            amount=amounts(
+                item
+                for part in parts
+                for item in items[part.service.attachment.id, part.bill_period]
+                if item.kind in _SPEND
+            ),
+            group=group,
+        )
+        minimum_description = group.minimum_spend_description or f"{group.name} minimum spend"
+        maximum_description = group.maximum_spend_description or f"{group.name} maximum spend"
+        yield from _minimum(spend, group.minimum_spend, minimum_description, is_in_advance=False)
+        yield from _maximum(spend, group.maximum_spend, maximum_description)
+
+
+def _by_group(parts: Iterable[Part]) -> Iterator[tuple[PlanGroup, list[Part]]]:
+    """Yield each group with what is asked for of its plans in one bill period."""
+    found: dict[tuple[str, str, Period], list[Part]] = {}
+    groups: dict[str, PlanGroup] = {}
+    for part in parts:
+        group = part.service.plan.group
+        if group is not None:
+            groups[group.id] = group
+            found.setdefault((group.id, part.service.attachment.account_id, part.bill_period), []).append(part)
+    for (group_id, _, _), own in found.items():
+        yield groups[group_id], own
 
 
 def _line_items_by(draft: Draft, key: Callable[[LineItem], object]) -> dict[object, list[LineItem]]:
@@ -143,7 +190,7 @@ def _line_item(spend: _Spend, kind: LineItemKind, limit: Decimal, description: s
     return LineItem(
         kind=kind,
         description=description,
-        origin=origin_of(service),
+        origin=spend.origin,
         pricing_id=spend.pricing_id,
         priced=spend.priced,
         segment=spend.segment,
@@ -153,4 +200,5 @@ def _line_item(spend: _Spend, kind: LineItemKind, limit: Decimal, description: s
         amount=prorated_limit - spend.amount,
         exact_amount=exact_limit - spend.amount,
         workings=SpendWorkings(limit, prorated_limit, spend.amount, spend.days, period_days),
+        source_id="" if spend.group is None else spend.group.id,
     )

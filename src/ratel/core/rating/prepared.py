@@ -139,6 +139,7 @@ def _is_plain(scope: Scope) -> bool:
         and known
         == RatingContext(account, attachments, adjustments, known.plans, known.meters, settings=known.settings)
         and scope == Scope(known, scope.asked, scope.services, scope.parts, scope.thing_parts, scope.unattached)
+        and all(plan.group is None for plan in plans)
         and all(plan.terms.minimum_spend is None and plan.terms.maximum_spend is None for plan in plans)
         and all(_is_plain_pricing(pricing) for plan in plans for thing in plan.things for _, pricing in thing.stretches)
     )

@@ -12,7 +12,7 @@ from ratel.core.rating.conversion import convert
 from ratel.core.rating.counters import counters
 from ratel.core.rating.credits import usage_credits
 from ratel.core.rating.draft import Draft, sort_usage
-from ratel.core.rating.minimums import plan_spends, pricing_spends
+from ratel.core.rating.minimums import group_spends, plan_spends, pricing_spends
 from ratel.core.rating.promotions import promotions
 from ratel.core.rating.scope import Scope
 from ratel.core.rating.standing import standing_charges
@@ -27,6 +27,7 @@ SERVICE_PASSES: Final[tuple[Pass, ...]] = (
     standing_charges,
     pricing_spends,
     plan_spends,
+    group_spends,
 )
 """What a bill period comes to, whenever it is billed."""
 

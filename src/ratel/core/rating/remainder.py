@@ -105,10 +105,12 @@ def remainder_of(line_items: Sequence[LineItem], apply_as: Mapping[str, ApplyAs]
 
 
 def _is_capped(item: LineItem, maximum: LineItem) -> bool:
-    """Tell whether a line item was compared with a maximum: of its pricing, or of the plan."""
-    if item.kind is LineItemKind.STANDING_CHARGE or item.origin != maximum.origin:
+    """Tell whether a line item was compared with a maximum: of its pricing, of the plan, or of the plan group."""
+    if item.kind is LineItemKind.STANDING_CHARGE or item.bill_period != maximum.bill_period:
         return False
-    return item.bill_period == maximum.bill_period and maximum.pricing_id in ("", item.pricing_id)
+    if not maximum.origin.plan_id:
+        return item.origin.plan_group_id == maximum.origin.plan_group_id
+    return item.origin == maximum.origin and maximum.pricing_id in ("", item.pricing_id)
 
 
 def _is_credited(item: LineItem, credit: LineItem, is_product: bool) -> bool:

@@ -144,6 +144,7 @@ class LineItem(_message.Message):
     GRANT_ID_FIELD_NUMBER: _builtins.int
     CONVERSION_FIELD_NUMBER: _builtins.int
     BILL_CONVERSION_FIELD_NUMBER: _builtins.int
+    PLAN_GROUP_ID_FIELD_NUMBER: _builtins.int
     LINE_NUMBER_FIELD_NUMBER: _builtins.int
     CORRECTION_FIELD_NUMBER: _builtins.int
     kind: Global___LineItemKind.ValueType
@@ -151,7 +152,7 @@ class LineItem(_message.Message):
     description: _builtins.str
     """Says for people what it is for."""
     product_id: _builtins.str
-    """The product of the plan."""
+    """The product of the plan; empty for what a plan group charges."""
     plan_id: _builtins.str
     """The plan."""
     attachment_id: _builtins.str
@@ -178,6 +179,8 @@ class LineItem(_message.Message):
     """The promotion that took off; empty for other kinds and for a trial."""
     grant_id: _builtins.str
     """The grant that gave it; empty for other kinds and for a trial."""
+    plan_group_id: _builtins.str
+    """The group that the plan is in; of a group's own minimum or maximum, which names no plan and no attachment, the group."""
     line_number: _builtins.int
     """Its number on the bill, from 1; 0 outside bills."""
     @_builtins.property
@@ -262,12 +265,13 @@ class LineItem(_message.Message):
         grant_id: _builtins.str = ...,
         conversion: Global___Conversion | None = ...,
         bill_conversion: Global___Conversion | None = ...,
+        plan_group_id: _builtins.str = ...,
         line_number: _builtins.int = ...,
         correction: Global___Correction | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "bill_conversion", b"bill_conversion", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "priced", b"priced", "promotion", b"promotion", "purchase", b"purchase", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge_id", b"ad_hoc_charge_id", "aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "bill_conversion", b"bill_conversion", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "purchase", b"purchase", "purchase_id", b"purchase_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge_id", b"ad_hoc_charge_id", "aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "bill_conversion", b"bill_conversion", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "plan_group_id", b"plan_group_id", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "purchase", b"purchase", "purchase_id", b"purchase_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_priced: _TypeAlias = _typing.Literal["aggregation_id", "compound_aggregation_id", "counter_id"]  # noqa: Y015
     _WhichOneofArgType_priced: _TypeAlias = _typing.Literal["priced", b"priced"]  # noqa: Y015

@@ -119,6 +119,7 @@ def line_item_to_proto(item: LineItem) -> line_item_pb2.LineItem:
         product_id=item.origin.product_id,
         plan_id=item.origin.plan_id,
         attachment_id=item.origin.attachment_id,
+        plan_group_id=item.origin.plan_group_id,
         pricing_id=item.pricing_id,
         segment=dict(item.segment),
         service_start_time=instant_to_proto(item.service.start),

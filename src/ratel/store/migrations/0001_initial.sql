@@ -206,6 +206,29 @@ create table plans (
 -- Which plans inherit from a template.
 create index plans_by_template on plans (plan_template_id);
 
+-- Plans that have a minimum or maximum spend together; a plan is in one group at most.
+create table plan_groups (
+    id text collate "C" constraint plan_groups_pkey primary key,
+    name text not null,
+    currency text not null,
+    minimum_spend numeric,
+    minimum_spend_description text not null,
+    maximum_spend numeric,
+    maximum_spend_description text not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+
+create table plan_group_plans (
+    plan_id text collate "C" constraint plan_group_plans_pkey primary key
+        constraint plan_group_plans_plan references plans (id),
+    plan_group_id text collate "C" not null
+        constraint plan_group_plans_group references plan_groups (id) on delete cascade
+);
+-- The plans of a group.
+create index plan_group_plans_by_group on plan_group_plans (plan_group_id);
+
 create table pricings (
     id text collate "C" constraint pricings_pkey primary key,
     plan_id text collate "C" constraint pricings_plan references plans (id),
