@@ -25,6 +25,7 @@ class Scale:
     Attributes:
         runs: times that figure and limit are measured, one after the other.
         ingest_events: events in each run of ingest.
+        long_factor: times as many where much is sent.
         call_seconds: how long calls are made for a rate of calls.
         latency_messages: messages whose acknowledgement is timed in each run.
         growth_events: events of the month that is rated: few and many.
@@ -33,6 +34,7 @@ class Scale:
 
     runs: int
     ingest_events: int
+    long_factor: int
     call_seconds: float
     latency_messages: int
     growth_events: tuple[int, ...]

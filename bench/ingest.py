@@ -6,7 +6,8 @@ before.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
@@ -15,14 +16,36 @@ import grpc
 
 from bench.figure import Figure, Scale, time_of
 from bench.stack import Stack
-from bench.workload import ACCOUNTS, COLUMNS, METER, Event, Numbers, Source, copies, messages
+from bench.workload import ACCOUNTS, COLUMNS, METER, Event, Numbers, Source, column_messages, copies, messages
 from ratel.store.pool import Connection
 from ratel.usage.v1.usage_service_pb2 import StreamUsageResponse
 
 UsageMethod: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, StreamUsageResponse]"
 STREAM = "/ratel.usage.v1.UsageService/StreamUsage"
-# For each shape: streams, and events in a message.
-SHAPES = {"ingest_simple": (4, 1_000), "ingest_small": (64, 100)}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How usage is sent.
+
+    Attributes:
+        streams: at once.
+        size: events in a message.
+        encode: makes the messages.
+        is_long: many events are sent.
+    """
+
+    streams: int
+    size: int
+    encode: Callable[[Sequence[Event], int], list[bytes]] = messages
+    is_long: bool = False
+
+
+SHAPES = {
+    "ingest_columns": Shape(4, 5_000, column_messages, is_long=True),
+    "ingest_simple": Shape(4, 1_000),
+    "ingest_small": Shape(64, 100),
+}
 
 ROWS_PER_COPY = 20_000
 COPY = f"binary COPY into the same table, one connection, {ROWS_PER_COPY:,} rows a transaction"
@@ -54,8 +77,9 @@ async def measure_ingest(stack: Stack, scale: Scale, wanted: set[str]) -> list[F
             rates.clear()  # the first run only warms up
         rates["insert"].append(await _insert_rate(stack.connection, source.recent(count), numbers))
         for name in names:
-            rates[f"{name} copy"].append(await _copy_rate(stack.connection, source.recent(count), numbers))
-            acknowledged, folded = await _stream_rates(stack, source.recent(count), SHAPES[name])
+            size = count * (scale.long_factor if SHAPES[name].is_long else 1)
+            rates[f"{name} copy"].append(await _copy_rate(stack.connection, source.recent(size), numbers))
+            acknowledged, folded = await _stream_rates(stack, source.recent(size), SHAPES[name])
             rates[name].append(acknowledged)
             rates[f"{name}_folded"].append(folded)
     return [figure for name in names for figure in _figures(name, rates)]
@@ -81,11 +105,10 @@ async def read_numbers(connection: Connection) -> Numbers:
 # --- The service ------------------------------------------------------------------------------------------------------
 
 
-async def _stream_rates(stack: Stack, events: Sequence[Event], shape: tuple[int, int]) -> tuple[float, float]:
+async def _stream_rates(stack: Stack, events: Sequence[Event], shape: Shape) -> tuple[float, float]:
     """Return events per second until acknowledged, and until folded."""
-    streams, size = shape
-    encoded = messages(events, size)
-    acknowledging = send(stack, [encoded[number::streams] for number in range(streams)], len(events))
+    encoded = shape.encode(events, shape.size)
+    acknowledging = send(stack, [encoded[number :: shape.streams] for number in range(shape.streams)], len(events))
     seconds = await time_of(acknowledging)
     folding = await time_of(fold(stack.connection))
     return len(events) / seconds, len(events) / (seconds + folding)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from uuid import UUID
 
+from ratel.usage.v1.usage_columns_pb2 import MeasureColumn, StringColumn, UsageColumns
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
 
 SEED = 19_540
@@ -98,6 +99,32 @@ def _message(sequence: int, events: Sequence[Event]) -> bytes:
         event.values["region"] = each.region
         event.values["model"] = each.model
     return message.SerializeToString()
+
+
+def column_messages(events: Sequence[Event], size: int) -> list[bytes]:
+    """Return the events as encoded messages of StreamUsage in columns, so many in each."""
+    starts = range(0, len(events), size)
+    return [_column_message(number, events[start : start + size]) for number, start in enumerate(starts)]
+
+
+def _column_message(sequence: int, events: Sequence[Event]) -> bytes:
+    places: dict[int, int] = {}
+    columns = UsageColumns(
+        accounts=[places.setdefault(each.account, len(places)) for each in events],
+        meter_ids=[METER],
+        event_uuids=b"".join([each.id.bytes for each in events]),
+        event_times=[each.time for each in events],
+        measures=[
+            MeasureColumn(field="requests", values=[each.requests for each in events]),
+            MeasureColumn(field="megabytes", values=[each.megabytes_hundredths for each in events], scale=2),
+        ],
+        strings=[
+            StringColumn(field="region", texts=REGIONS, values=[REGIONS.index(each.region) for each in events]),
+            StringColumn(field="model", texts=MODELS, values=[MODELS.index(each.model) for each in events]),
+        ],
+    )
+    columns.account_ids.extend(ACCOUNTS[account] for account in places)
+    return StreamUsageRequest(sequence=sequence, columns=columns).SerializeToString()
 
 
 # --- For Postgres -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from ratel.core.rollup import ByAccount, Definitions, add_hours, buckets_of
-from ratel.core.tail import Tail
+from ratel.core.tail import Batch, Tail
 from ratel.store.lock import LOCK_FOLD
 from ratel.store.pool import Connection
 from ratel.store.recount import recount
@@ -69,7 +69,7 @@ async def fold_batches(connection: Connection, tail: Tail, batch_ids: list[int])
     total: ByAccount = {}
     for batch_id in batch_ids:
         batch = tail.get(batch_id)
-        if batch is not None:
+        if isinstance(batch, Batch):
             add_hours(total, batch.by_account)
     await upsert(connection, buckets_of(total))
 

@@ -310,10 +310,10 @@ def test_the_tail_keeps_what_was_folded_one_fold_longer() -> None:
 
 def test_the_tail_is_bounded() -> None:
     batch = Batch(frozenset(), fold(random_events(random.Random(0), 50), DEFINITIONS.by_meter))
-    tail = Tail(partials_max=batch.partial_count)
+    tail = Tail(bytes_max=batch.size)
     tail.add(1, batch)
     tail.add(2, batch)
-    assert (tail.batch_ids(), tail.partial_count) == ([1], batch.partial_count)
+    assert (tail.batch_ids(), tail.size) == ([1], batch.size)
     tail.forget(1)
     tail.add(3, batch)
     assert tail.batch_ids() == [3]

@@ -240,7 +240,7 @@ def random_usage(chance: random.Random, account: str, meter: str = "m") -> Usage
     return Usage(account, meter, event_id, random_time(chance), values)
 
 
-def random_uuid7(chance: random.Random) -> str:
-    milliseconds = 1_719_000_000_000 + chance.randrange(10**9)
+def random_uuid7(chance: random.Random, milliseconds: int = 0) -> str:
+    milliseconds = milliseconds or 1_719_000_000_000 + chance.randrange(10**9)
     number = milliseconds << 80 | 7 << 76 | chance.getrandbits(12) << 64 | 2 << 62 | chance.getrandbits(62)
     return str(UUID(int=number))

@@ -117,7 +117,7 @@ async def test_a_changed_batch_is_read_again(fresh_database_url: str) -> None:
 async def test_a_full_tail_is_only_slower(fresh_database_url: str) -> None:
     async with process(fresh_database_url) as own:
         account_no = await prepare(own, "size", "price")
-        small = Tail(partials_max=5)
+        small = Tail(bytes_max=2_500)
         own.writer = type(own.writer)(own.writer.owner, small)
         await own.write(usages(50))
         await own.write(usages(1, 1))

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import accumulate
 from weakref import WeakSet
 
-from ratel.core.block import Block
+from ratel.core.block import Block, joined
 from ratel.core.errors import Violation
 from ratel.core.event import Events
 from ratel.core.submission import Checked, keep_meters
@@ -272,8 +272,12 @@ class Ingest:
             self._metrics.events.labels(name).inc(number)
 
 
-def _joined(tickets: Sequence[Ticket]) -> Events:
+def _joined(tickets: Sequence[Ticket]) -> Events | Block:
+    """Return the events of all messages; as a block if all of them are blocks."""
     parts = [ticket.checked.events for ticket in tickets]
+    blocks = [part for part in parts if isinstance(part, Block)]
+    if len(blocks) == len(parts):
+        return joined(blocks)
     events = Events()
     for part in parts:
         events.extend(part.events() if isinstance(part, Block) else part)

@@ -1,14 +1,25 @@
 """One batch: a group of events that is committed together, and remembered for the rollups before it is."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import numpy as np
+
+from ratel.core.block import Block, UInt64s
 from ratel.core.event import Events
+from ratel.core.recent import Recent
 from ratel.core.rollup import Definitions, fold
-from ratel.core.tail import Batch, Tail
+from ratel.core.tail import Batch, BlockBatch, Tail
+from ratel.store.block import KeyTaken, compare_suspects, copy_block, in_order
 from ratel.store.pool import Connection
 from ratel.store.usage import CREATE_STAGE, Appended, add_pending, append, begin_batch, mark_used
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +30,17 @@ class Writer:
         owner: names the process among those that fold.
         tail: its memory of batches.
         used_meters: numbers of meters that are known to have events.
+        recent: the keys that it has stored lately.
     """
 
     owner: UUID
     tail: Tail
     used_meters: set[int] = field(default_factory=set)
+    recent: Recent = field(default_factory=lambda: Recent(_now()))
+
+    def know(self, halves: UInt64s) -> None:
+        """Take note of keys that are about to be stored: an array of their halves."""
+        self.recent.add(halves[:, 0], halves[:, 1], _now())
 
 
 @dataclass(slots=True)
@@ -36,7 +53,7 @@ class Group:
         revision: of the catalog, as the last attempt saw it.
     """
 
-    events: Events
+    events: Events | Block
     batch_ids: list[int] = field(default_factory=list)
     revision: int = 0
 
@@ -48,6 +65,8 @@ async def prepare_writing(connection: Connection) -> None:
 
 async def write_group(connection: Connection, writer: Writer, group: Group, definitions: Definitions) -> Appended:
     """Write a group as a new batch, in a transaction of its own; may be repeated after any error.
+
+    A block is copied straight into the table the first time; whatever is in doubt goes the exact way.
 
     Events are stored once, however often and wherever it is repeated, and the outcome is that of the group as a whole:
     what an attempt wrote whose commit was lost counts as written now.
@@ -61,7 +80,58 @@ async def write_group(connection: Connection, writer: Writer, group: Group, defi
     Raises:
         asyncpg.ForeignKeyViolationError: a meter has been deleted.
     """
-    new_meters = set(group.events.meter_nos) - writer.used_meters
+    if isinstance(group.events, Block):
+        if not group.batch_ids:
+            try:
+                return await _write_block(connection, writer, group, group.events)
+            except KeyTaken:
+                if group.events.ids is not None:
+                    writer.recent.beware()
+        events = group.events.events()
+    else:
+        events = group.events
+    return await _write_events(connection, writer, group, events, definitions)
+
+
+async def _write_events(
+    connection: Connection, writer: Writer, group: Group, events: Events, definitions: Definitions
+) -> Appended:
+    """Write a group the exact way."""
+    async with _batch(connection, writer, group, set(events.meter_nos)) as batch_id:
+        appended = await append(connection, batch_id, events, group.batch_ids)
+        if appended.stored:
+            stored = _taken(events, appended.stored)
+            # Before the commit, so that nobody ever sees a pending batch that its owner does not know.
+            batch = Batch(definitions.rollup_nos, fold(stored, definitions.by_meter))
+            writer.tail.add(batch_id, batch)
+            writer.know(np.frombuffer(b"".join(stored.keys), ">u8").astype(np.uint64).reshape(-1, 2))
+            await add_pending(connection, batch_id, writer.owner, (len(stored), min(stored.times), max(stored.times)))
+    return appended
+
+
+async def _write_block(connection: Connection, writer: Writer, group: Group, block: Block) -> Appended:
+    """Write a group by copying it.
+
+    Raises:
+        KeyTaken: it must be written the exact way.
+    """
+    order = in_order(block)
+    async with _batch(connection, writer, group, set(np.unique(block.meter_nos).tolist())) as batch_id:
+        appended = await compare_suspects(connection, block, order, writer.recent)
+        if appended.stored:
+            stored = block.take(appended.stored)
+            writer.know(np.stack([stored.highs, stored.lows], axis=1))
+            await copy_block(connection, batch_id, stored)
+            writer.tail.add(batch_id, BlockBatch(stored))
+            span = (int(stored.times.min()), int(stored.times.max()))
+            await add_pending(connection, batch_id, writer.owner, (len(stored), *span))
+    return appended
+
+
+@asynccontextmanager
+async def _batch(connection: Connection, writer: Writer, group: Group, meter_nos: set[int]) -> AsyncIterator[int]:
+    """Begin a batch, and commit it at the end of the block."""
+    new_meters = meter_nos - writer.used_meters
     batch_id = 0
     try:
         async with connection.transaction():
@@ -69,19 +139,12 @@ async def write_group(connection: Connection, writer: Writer, group: Group, defi
             group.batch_ids.append(batch_id)
             if new_meters:
                 await mark_used(connection, new_meters)
-            appended = await append(connection, batch_id, group.events, group.batch_ids)
-            if appended.stored:
-                stored = _taken(group.events, appended.stored)
-                # Before the commit, so that nobody ever sees a pending batch that its owner does not know.
-                batch = Batch(definitions.rollup_nos, fold(stored, definitions.by_meter))
-                writer.tail.add(batch_id, batch)
-                await add_pending(connection, batch_id, writer.owner, stored)
+            yield batch_id
     except BaseException:
         # Whether it was committed is not known: if it was, it is folded from its events.
         writer.tail.forget(batch_id)
         raise
     writer.used_meters.update(new_meters)
-    return appended
 
 
 def _taken(events: Events, places: Sequence[int]) -> Events:

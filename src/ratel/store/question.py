@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from ratel.core.event import Events, Partial
 from ratel.core.instant import instant_from_microseconds, microseconds_from_instant
-from ratel.core.rollup import ByAccount, Rollup, Stretch, Values, fold_segments, stretches
+from ratel.core.rollup import ByAccount, Hour, Rollup, Stretch, Values, fold_segments, stretches
 from ratel.core.tail import Tail
 
 # The places of a row's columns; rows may be plain tuples, which come inside the row of another statement.
@@ -338,21 +338,23 @@ def add_remembered(tail: Tail, pending: Mapping[int, bool], windows: Sequence[Wi
     """
     if not pending:
         return []
-    rollup_nos = {window.span.rollup.rollup_no for window in windows}
+    rollups = {window.span.rollup.rollup_no: window.span.rollup for window in windows}
     by_account = _by_account(windows)
     unknown = []
     for batch_id, is_dirty in pending.items():
         batch = tail.get(batch_id)
-        if batch is None or is_dirty or not rollup_nos <= batch.rollup_nos:
+        if batch is None or is_dirty or not batch.knows(rollups):
             unknown.append(batch_id)
-        else:
-            _add_hours(batch.by_account, by_account)
+            continue
+        for account_no, by_rollup in by_account.items():
+            _add_hours(batch.hours(account_no, rollups.values()), by_rollup)
     return unknown
 
 
 def add_hours_to(windows: Sequence[Window], hours: ByAccount) -> None:
     """Add whole hours to the windows that are read from buckets then."""
-    _add_hours(hours, _by_account(windows))
+    for account_no, by_rollup in _by_account(windows).items():
+        _add_hours(hours.get(account_no, {}), by_rollup)
 
 
 def _by_account(windows: Iterable[Window]) -> dict[int, _ByRollup]:
@@ -363,9 +365,8 @@ def _by_account(windows: Iterable[Window]) -> dict[int, _ByRollup]:
     return by_account
 
 
-def _add_hours(hours: ByAccount, by_account: Mapping[int, _ByRollup]) -> None:
-    for account_no, by_rollup in by_account.items():
-        for hour, partial in hours.get(account_no, {}).items():
-            for window in by_rollup.get(hour.rollup_no, ()):
-                if window.holds_hour(hour.start):
-                    window.add(hour.segment, partial)
+def _add_hours(hours: Mapping[Hour, Partial], by_rollup: _ByRollup) -> None:
+    for hour, partial in hours.items():
+        for window in by_rollup.get(hour.rollup_no, ()):
+            if window.holds_hour(hour.start):
+                window.add(hour.segment, partial)

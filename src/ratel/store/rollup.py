@@ -12,11 +12,15 @@ from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 
+from ratel.core.block_fold import fold_blocks
 from ratel.core.event import Events, Partial, segment_key
 from ratel.core.instant import instant_from_microseconds
 from ratel.core.meter import RollupDefinition
 from ratel.core.rollup import Bucket, ByAccount, Definitions, Rollup, add_hours, buckets_of, fold
-from ratel.core.tail import Tail
+from ratel.core.sums import Sums
+from ratel.core.tail import BlockBatch, Tail
+from ratel.store.bucket import BUCKET_COLUMNS as SUM_COLUMNS
+from ratel.store.bucket import encode_buckets
 from ratel.store.definition import read_definitions
 from ratel.store.lock import LOCK_FOLD, LOCK_INGEST_ALONE
 from ratel.store.pool import Connection
@@ -89,6 +93,7 @@ UPSERT_BUCKETS = """
             THEN excluded.latest_value ELSE b.latest_value END,
         value_moment = coalesce(b.value_moment + excluded.value_moment, b.value_moment, excluded.value_moment)
 """
+CLEAR_STAGE = "DELETE FROM staged_buckets"
 INSERT_VALUES = """
     INSERT INTO rollup_values (account_no, rollup_no, grain, bucket_time, segment_key, value_key, segment)
     SELECT account_no, rollup_no, grain, bucket_time, segment_key, value_key, segment FROM staged_values
@@ -216,20 +221,40 @@ async def fold_pending(connection: Connection, owner: UUID, tail: Tail, known: D
             return Folded(0, 0, known)
         definitions = await read_definitions(connection, known)
         total: ByAccount = {}
-        unknown = []
+        blocks, unknown = [], []
         for row in claimed:
             batch = tail.get(row["batch_id"])
-            if batch is None or row["dirty"] or not definitions.rollup_nos <= batch.rollup_nos:
+            if batch is None or row["dirty"] or not batch.knows(definitions.rollup_nos):
                 unknown.append(row["batch_id"])
+            elif isinstance(batch, BlockBatch):
+                blocks.append(batch.block)
             else:
                 add_hours(total, batch.by_account)
                 await asyncio.sleep(0)  # others want to work too
+        sums, rest = await asyncio.to_thread(fold_blocks, blocks, definitions.by_meter)
+        add_hours(total, rest)
         if unknown:
             query = read_events(connection, EVENTS_OF_BATCHES, min(unknown), max(unknown), unknown)
             await _fold_events(query, definitions.by_meter, total)
-        await upsert(connection, buckets_of(total))
+        await _upsert_sums(connection, sums)
+        if total:
+            await connection.execute(CLEAR_STAGE)
+            await upsert(connection, buckets_of(total))
     tail.retire(row["batch_id"] for row in claimed)
     return Folded(len(claimed), len(unknown), definitions)
+
+
+async def _upsert_sums(connection: Connection, sums: Sequence[Sums]) -> None:
+    """Add sums to the stored buckets; in a transaction that holds the fold lock."""
+    if not sums:
+        return
+    encoded = await asyncio.to_thread(encode_buckets, sums)
+
+    async def source() -> AsyncIterator[bytes]:
+        yield encoded
+
+    await connection.copy_to_table("staged_buckets", source=source(), columns=SUM_COLUMNS, format="binary")
+    await connection.execute(UPSERT_BUCKETS)
 
 
 async def _fold_events(query: AsyncIterator[Events], rollups: Mapping[int, Sequence[Rollup]], total: ByAccount) -> int:

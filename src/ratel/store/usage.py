@@ -246,10 +246,18 @@ def _outcomes(
     return appended
 
 
-async def add_pending(connection: Connection, batch_id: int, owner: UUID, events: Events) -> None:
-    """Note that the events which this batch stored, at least one, are not in the rollups yet."""
-    span = (instant_from_microseconds(min(events.times)), instant_from_microseconds(max(events.times)))
-    await connection.execute(INSERT_PENDING, batch_id, owner, len(events), *span)
+async def add_pending(connection: Connection, batch_id: int, owner: UUID, stored: tuple[int, int, int]) -> None:
+    """Note that the events which this batch stored are not in the rollups yet.
+
+    Args:
+        connection: in the batch's transaction.
+        batch_id: see there.
+        owner: the process that folds it soonest.
+        stored: how many there are, at least one, and the first and the last of their times.
+    """
+    count, first, last = stored
+    span = (instant_from_microseconds(first), instant_from_microseconds(last))
+    await connection.execute(INSERT_PENDING, batch_id, owner, count, *span)
 
 
 async def mark_used(connection: Connection, meter_nos: Iterable[int]) -> None:

@@ -1,0 +1,195 @@
+"""Rows as binary COPY wants them, encoded by column: a table of bytes for all rows that have the same widths.
+
+Numbers are padded with zero digits to the width of the widest: Postgres takes such zeros off when it reads them.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from operator import add
+from struct import Struct
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ratel.core.block import Block, Int8s, Int64s, Numbers, Places
+from ratel.core.instant import MICROSECONDS_PER_SECOND
+
+HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER: Final = b"\xff\xff"
+# Postgres counts from 2000-01-01.
+POSTGRES_EPOCH: Final = 946_684_800 * MICROSECONDS_PER_SECOND
+
+_LENGTH: Final = Struct("!i")
+_ARRAY: Final = Struct("!iiiii")
+_NULL: Final = _LENGTH.pack(-1)
+_NUMERIC_OID: Final = 1700
+_TEXT_OID: Final = 25
+_NEGATIVE: Final = 0x4000
+_BASE: Final = 10_000
+_BASE_DIGITS: Final = 4
+_POWERS: Final = np.array([10**exponent for exponent in range(19)], np.int64)
+
+
+class Part(NamedTuple):
+    """A part of every row: a format of numpy, and one value for all rows or one for each."""
+
+    format: str | tuple[str, int]
+    value: int | npt.NDArray[np.generic]
+
+
+Parts: TypeAlias = list[Part]
+
+
+@lru_cache(maxsize=512)
+def _row_format(formats: tuple[str | tuple[str, int], ...]) -> np.dtype[np.void]:
+    return np.dtype([(f"part{place}", each) for place, each in enumerate(formats)])
+
+
+def rows_of(parts: Parts, count: int) -> list[bytes]:
+    """Return rows that have these parts, one after the other."""
+    row_format = _row_format(tuple(part.format for part in parts))
+    table = np.empty(count, row_format)
+    for place, part in enumerate(parts):
+        table[f"part{place}"] = part.value
+    rows: list[bytes] = table.view(f"V{row_format.itemsize}").tolist()
+    return rows
+
+
+def spread(rows: Sequence[tuple[Places, list[bytes]]], count: int) -> list[bytes]:
+    """Return rows that were made apart, each at its place."""
+    if len(rows) == 1:
+        return rows[0][1]
+    whole = np.empty(count, np.object_)
+    for places, made in rows:
+        whole[places] = made
+    found: list[bytes] = whole.tolist()
+    return found
+
+
+# --- Values -----------------------------------------------------------------------------------------------------------
+
+
+def null() -> Parts:
+    """Return the parts of a missing value."""
+    return [Part(">i4", -1)]
+
+
+def number_parts(values: Int64s, scales: Int8s) -> Parts:
+    """Return the parts of decimals: ``values`` over 10 to the power of ``scales``, which are 0 to `SCALE_MAX`."""
+    magnitudes, scale_max = np.abs(values), int(scales.max(initial=0))
+    fraction_digits = -(-scale_max // _BASE_DIGITS)
+    if scale_max:
+        whole, rest = np.divmod(magnitudes, _POWERS[scales])
+        rest *= _POWERS[fraction_digits * _BASE_DIGITS - scales]
+    else:
+        whole, rest = magnitudes, magnitudes
+    whole_digits = max(1, -(-len(str(int(whole.max(initial=0)))) // _BASE_DIGITS))
+    digits = np.empty((len(values), whole_digits + fraction_digits), np.int16)
+    for place in reversed(range(whole_digits, whole_digits + fraction_digits)):
+        rest, digits[:, place] = np.divmod(rest, _BASE)
+    for place in reversed(range(1, whole_digits)):
+        whole, digits[:, place] = np.divmod(whole, _BASE)
+    digits[:, 0] = whole
+    count = digits.shape[1]
+    return [
+        Part(">i4", 8 + 2 * count),
+        Part(">i2", count),
+        Part(">i2", whole_digits - 1),
+        Part(">u2", np.where(values < 0, np.uint16(_NEGATIVE), np.uint16(0))),
+        Part(">i2", scales),
+        Part((">i2", count), digits) if count > 1 else Part(">i2", digits[:, 0]),
+    ]
+
+
+def number_array_parts(elements: Sequence[Numbers | None]) -> Parts:
+    """Return the parts of an array of decimals, of which None is missing everywhere."""
+    parts: Parts = []
+    for element in elements:
+        parts += null() if element is None else number_parts(element.values, element.scales)
+    has_null = int(any(element is None for element in elements))
+    head = [Part(">i4", value) for value in (1, has_null, _NUMERIC_OID, len(elements), 1)]
+    size = sum(np.dtype(part.format).itemsize for part in (*head, *parts))
+    return [Part(">i4", size), *head, *parts]
+
+
+def text_array(texts: Sequence[str | None]) -> bytes:
+    """Return an array of texts, without what is missing at its end; NULL for nothing."""
+    end = len(texts)
+    while end and texts[end - 1] is None:
+        end -= 1
+    if not end:
+        return _NULL
+    encoded = [_NULL if text is None else sized(text.encode()) for text in texts[:end]]
+    return sized(_ARRAY.pack(1, int(None in texts[:end]), _TEXT_OID, end, 1) + b"".join(encoded))
+
+
+def sized(value: bytes) -> bytes:
+    """Return a value behind its length."""
+    return _LENGTH.pack(len(value)) + value
+
+
+# --- Events -----------------------------------------------------------------------------------------------------------
+
+EVENT_COLUMNS: Final = (
+    *("event_key", "event_time", "batch_id", "account_no", "meter_no", "measure", "measures"),
+    *("event_id", "strings"),
+)
+
+
+def encode_events(block: Block, batch_id: int) -> bytes:
+    """Return events as rows of `EVENT_COLUMNS`."""
+    count = len(block)
+    carried = np.zeros(count, np.int64)
+    for slot, numbers in enumerate(block.measures):
+        carried |= (numbers.scales >= 0).astype(np.int64) << slot
+    first = int(carried[0])
+    if (carried == first).all():
+        rows = rows_of(_event_parts(block, batch_id, first), count)
+    else:
+        made = []
+        for shape in np.unique(carried).tolist():
+            places = np.flatnonzero(carried == shape)
+            made.append((places, rows_of(_event_parts(block.take(places), batch_id, shape), len(places))))
+        rows = spread(made, count)
+    if block.ids is not None:
+        rows = list(map(add, rows, [_NULL if each is None else sized(each.encode()) for each in block.ids.tolist()]))
+    if block.strings:
+        return b"".join(map(add, rows, _strings(block)))
+    return b"".join([row + _NULL for row in rows])
+
+
+def _event_parts(block: Block, batch_id: int, carried: int) -> Parts:
+    """Return the parts of events which all carry the same measures."""
+    further = carried >> 1
+    elements = [block.measures[slot + 1] if further >> slot & 1 else None for slot in range(further.bit_length())]
+    parts = [
+        *(Part(">i2", len(EVENT_COLUMNS)), Part(">i4", 16), Part(">u8", block.highs), Part(">u8", block.lows)),
+        *(Part(">i4", 8), Part(">i8", block.times - POSTGRES_EPOCH), Part(">i4", 8), Part(">i8", batch_id)),
+        *(Part(">i4", 4), Part(">i4", block.account_nos), Part(">i4", 4), Part(">i4", block.meter_nos)),
+        *(number_parts(block.measures[0].values, block.measures[0].scales) if carried & 1 else null()),
+        *(number_array_parts(elements) if elements else null()),
+    ]
+    return [*parts, *null()] if block.ids is None else parts
+
+
+def _strings(block: Block) -> list[bytes]:
+    """Return the strings of each event; each combination is encoded once."""
+    texts, base = (*block.texts, None), len(block.texts) + 1
+    if base ** len(block.strings) < 1 << 62:
+        combined = block.strings[0].astype(np.int64) + 1
+        for codes in block.strings[1:]:
+            combined = combined * base + codes + 1
+        _, firsts, places = np.unique(combined, return_index=True, return_inverse=True)
+    else:
+        _, firsts, places = np.unique(np.stack(block.strings), axis=1, return_index=True, return_inverse=True)
+    rows = zip(*(codes[firsts].tolist() for codes in block.strings), strict=True)
+    encoded = [text_array([texts[code] for code in row]) for row in rows]
+    found: list[bytes] = np.array(encoded, np.object_)[places.reshape(-1)].tolist()
+    return found
+
+
+def chunks(count: int, size: int) -> Iterator[slice]:
+    """Yield slices that together are so many rows."""
+    for start in range(0, count, size):
+        yield slice(start, start + size)
