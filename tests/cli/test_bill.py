@@ -54,6 +54,13 @@ def test_usage_shows_units_blocks_and_what_was_before() -> None:
     ]
 
 
+def test_what_was_converted_shows_what_it_was() -> None:
+    """R11.2."""
+    conversion = {"currency": "USD", "amount": "1.25", "exact_amount": "1.25", "rate": "0.8"}
+    usage = {"quantity_per_unit": "1", "unit": "k", "through": {"quantity": "5", "units": "5"}}
+    assert lines_of("USAGE", usage=usage, conversion=conversion) == ["5 k", "1.25 USD x 0.8"]
+
+
 def test_a_counter_shows_its_change_and_its_days() -> None:
     counter = {
         "level": "12",

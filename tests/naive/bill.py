@@ -103,7 +103,7 @@ def bill_lines(book: Book, previous: datetime, date: datetime) -> list[Line]:
     due += [(item, None) for item in dated_items(book) if previous < item.start <= date]
     charges = [book.charge(item, part) for item, part in due]
     charges.sort(key=partial(place, book.account))
-    discounts, charges = credited(book, charges)
+    discounts, charges, _ = credited(book, charges)
     for attachment in book.account.attachments:
         discounts += trial(charges, attachment)
     discounts += promotions(charges, book.debts.grants, book.promoted)
@@ -158,14 +158,13 @@ def dated(kind: str, of: str, time: datetime, amount: Fraction, currency: str) -
     return LineItem(kind, "", "", "", time, time, currency, amount, amount, pricing=of)
 
 
-def credited(book: Book, charges: Sequence[Charge]) -> tuple[list[Discount], list[Charge]]:
-    """R6.2, R6.4: what maximums and credits take off the charges, and the charges that are left.
+def credited(book: Book, charges: Sequence[Charge]) -> tuple[list[Discount], list[Charge], list[LineItem]]:
+    """R6.2, R6.4: what maximums and credits take off the charges, the charges that are left, and the credits.
 
     They take from the charges by their shares in what they were compared with.
     """
     discounts, catalog = [], book.catalog
     kept = [each for each in charges if each.item.kind != "MAXIMUM_SPEND" and not is_credit(catalog, each.item)]
-    count = sum(not is_credit(catalog, each.item) for each in charges)
     for each in [each for each in charges if each.item.kind == "MAXIMUM_SPEND"]:
         item = each.item
         shares = [(one, one.net) for one in kept if one.net > 0 and same_spend(one, each)]
@@ -174,8 +173,11 @@ def credited(book: Book, charges: Sequence[Charge]) -> tuple[list[Discount], lis
         discounts += [take_off("MAXIMUM_SPEND", name, amount, shares)] if shares else []
         # What was compared may be on another bill: what cannot be taken off is a negative charge by itself.
         kept += [replace(each, gross=each.gross + amount)] if each.gross + amount else []
-    items = [replace(each.item, amount=each.gross) for each in charges]
-    for number, item in enumerate(with_credits(catalog, book.account, items)[count:]):
+    # A product's credits take from what maximums left of it, those of plan groups too.
+    items = [replace(each.item, amount=each.net) for each in kept]
+    items += [replace(each.item, amount=each.gross) for each in charges if is_credit(catalog, each.item)]
+    credit_items = with_credits(catalog, book.account, items)[len(kept) :]
+    for number, item in enumerate(credit_items):
         if item.amount > 0:
             kept.append(Charge(item, Fraction(1), None, item.amount))
             continue
@@ -184,7 +186,7 @@ def credited(book: Book, charges: Sequence[Charge]) -> tuple[list[Discount], lis
         shares = [(one, one.net) for one in same if apply_as == "GLOBAL_CREDIT" or one.item.product == item.product]
         if item.amount < 0:
             discounts.append(take_off("USAGE_CREDIT", f"credit {item.pricing} {number}", -item.amount, shares))
-    return discounts, kept
+    return discounts, kept, credit_items
 
 
 def same_spend(one: Charge, maximum: Charge) -> bool:

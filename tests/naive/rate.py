@@ -17,7 +17,7 @@ from tests.naive.part import Part, overlap, parts
 from tests.naive.plan import grid_of
 from tests.naive.promotion import Promoted, promotions, trial
 from tests.naive.quantity import between, readings
-from tests.naive.service import counter_items, standing_items, usage_items, with_credits
+from tests.naive.service import counter_items, is_credit, standing_items, usage_items
 from tests.naive.usage import Usage, unpriced
 
 
@@ -32,8 +32,8 @@ def rate_account(
         before = whole_from(catalog, account, (before, end))  # other plans' credits take from whole periods too
         promoted_items(catalog, account, service_items(catalog, account, (before, start)), grants, promoted)
     charges = service_items(catalog, account, asked)
-    given = promoted_items(catalog, account, charges, grants, promoted)
-    items = with_credits(catalog, account, [item for item, _ in charges])
+    given, credit_items = promoted_items(catalog, account, charges, grants, promoted)
+    items = [item for item, _ in charges if not is_credit(catalog, item)] + credit_items
     totals = {item.currency: ZERO for item in items}
     for item in items:
         totals[item.currency] += item.amount
@@ -88,16 +88,16 @@ def promoted_items(
     items: Sequence[tuple[LineItem, Part]],
     grants: Sequence[Grant],
     promoted: Promoted,
-) -> list[tuple[str, str, Fraction]]:
-    """R9.2, R9.3: name, currency and amount of what trials and grants take off."""
+) -> tuple[list[tuple[str, str, Fraction]], list[LineItem]]:
+    """R9.2, R9.3: name, currency and amount of what trials and grants take off; and the credits before them."""
     book = Book(catalog, account, Debts(grants=tuple(grants)), (), [])
     charges = [Charge(item, rate_of(catalog, account, part.currency), part, item.amount) for item, part in items]
     charges.sort(key=partial(place, account))
-    _, left = credited(book, charges)
+    _, left, credit_items = credited(book, charges)
     attachments = sorted(account.attachments, key=lambda each: (each.start, each.id))
     discounts = [each for attachment in attachments for each in trial(left, attachment)]
     discounts += promotions(left, grants, promoted)
-    return [(each.id, each.charges[0].item.currency, each.amount) for each in discounts]
+    return [(each.id, each.charges[0].item.currency, each.amount) for each in discounts], credit_items
 
 
 def counted_from(catalog: Catalog, account: Account, asked: tuple[datetime, datetime], grant: Grant) -> datetime:

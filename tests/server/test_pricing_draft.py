@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from ratel.account.v1.account_service_pb2 import CreateAccountRequest, CreateAttachmentRequest
 from ratel.catalog.v1.catalog_service_pb2 import GetPricingRequest, ValidatePricingRequest, ValidatePricingResponse
+from ratel.catalog.v1.settings_pb2 import CurrencyRate, Settings
 from tests.conftest import Served
 from tests.server import example
-from tests.server.example import band, create, failure, time
+from tests.server.example import band, create, failure, time, update
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +85,20 @@ async def test_only_the_request_itself_is_refused(server: Served) -> None:
     assert (missing.code, missing.violations) == ("INVALID_ARGUMENT", {("pricing", "FIELD_REQUIRED")})
     wrong = await failure(validate(server, "1", "many"))
     assert wrong.violations == {("quantities[1]", "STRING_PATTERN")}
+
+
+async def test_a_currency_without_a_rate_is_a_warning(server: Served) -> None:
+    """R11.2: accounts on the plan, or on a plan of the template, could not be rated."""
+
+    async def warned(**changed: Any) -> list[str]:
+        return [each.reason for each in (await validate(server, **changed)).warnings]
+
+    foreign = example.account(id="foreign", currency="GBP")
+    await server.accounts.CreateAccount(CreateAccountRequest(account=foreign))
+    assert await warned() == []
+    attached = example.attachment(id="foreign-gold", account_id="foreign")
+    await server.accounts.CreateAttachment(CreateAttachmentRequest(attachment=attached))
+    assert await warned() == await warned(plan_template_id="basic") == ["CURRENCY_RATE_MISSING"]
+    settings = Settings(currency_rates=[CurrencyRate(from_currency="USD", to_currency="GBP", rate="0.8")])
+    await update(server, "Settings", settings, "currency_rates")
+    assert await warned() == []

@@ -57,6 +57,8 @@ def _rows(item: LineItem, rating: AccountRating, zone: ZoneInfo) -> Iterator[Row
             yield from _standing_charge_rows(item.standing_charge)
         case "spend":
             yield from _spend_rows(item.spend)
+    if item.HasField("conversion"):
+        yield f"{item.conversion.amount} {item.conversion.currency} x {item.conversion.rate}", "", "", ""
 
 
 def _usage_rows(workings: UsageWorkings) -> Iterator[Row]:

@@ -29,6 +29,12 @@ def remarks(pricing: Pricing, others: Sequence[Pricing]) -> Iterator[Remark]:
     yield from _gaps(pricing, [each for each in same if each.id != pricing.id])
 
 
+def rate_remark(currency: str, account_currency: str) -> Remark:
+    """Return that accounts cannot be rated in their currency, for lack of a rate (R11.2)."""
+    message = f"is in {currency}, and there is no rate into {account_currency}, the currency of an account on the plan"
+    return Remark("", "CURRENCY_RATE_MISSING", message)
+
+
 def _rising(bands: Bands) -> Iterator[Remark]:
     for index, (below, band) in enumerate(pairwise(bands.bands), start=1):
         if below.block_size == band.block_size and band.unit_price > below.unit_price:

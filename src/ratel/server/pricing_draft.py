@@ -8,14 +8,16 @@ from ratel.core.money import amount_text, decimal_from_text, exact, round_amount
 from ratel.core.pricing import OwnerKind, Pricing, PricingPlace, fit_pricing
 from ratel.core.quantity import Quantity
 from ratel.core.rating.quote import price_quantity
-from ratel.core.remark import remarks
+from ratel.core.remark import Remark, rate_remark, remarks
 from ratel.server.convert.pricing import pricing_from_proto
 from ratel.server.request import check_whole
 from ratel.store import resource
+from ratel.store.account import currency_on_plans
 from ratel.store.constraint import pricing_in_the_way
 from ratel.store.plan import PLANS
 from ratel.store.pool import Connection
 from ratel.store.pricing import pricing_place, pricings_of_owners
+from ratel.store.settings import SETTINGS
 
 
 async def validate_pricing(connection: Connection, request: pb.ValidatePricingRequest) -> pb.ValidatePricingResponse:
@@ -53,11 +55,16 @@ async def _judged(
     plan_ids = [owner.id] if owner.kind is OwnerKind.PLAN else []
     template_id = (await resource.get(connection, PLANS, owner.id)).value.plan_template_id if plan_ids else owner.id
     others = [stored.value for stored in await pricings_of_owners(connection, plan_ids, [template_id])]
-    warnings = (
-        pb.PricingRemark(field=each.field, reason=each.reason, message=each.message)
-        for each in remarks(pricing, others)
-    )
+    found = [*remarks(pricing, others), *await _rate_remarks(connection, pricing, place.currency)]
+    warnings = (pb.PricingRemark(field=each.field, reason=each.reason, message=each.message) for each in found)
     return pb.ValidatePricingResponse(warnings=warnings, points=[_point(pricing, place, text) for text in quantities])
+
+
+async def _rate_remarks(connection: Connection, pricing: Pricing, currency: str) -> list[Remark]:
+    settings = (await resource.get(connection, SETTINGS)).value
+    known = [each.to_currency for each in settings.currency_rates if each.from_currency == currency]
+    missing = await currency_on_plans(connection, pricing.owner, [currency, *known])
+    return [] if missing is None else [rate_remark(currency, missing)]
 
 
 @exact

@@ -1,7 +1,10 @@
 """Accounts: known to callers by id, to events and distributed tables by number."""
 
+from collections.abc import Iterable
+
 from ratel.core.account import Account
 from ratel.core.errors import ResourceNotFound
+from ratel.core.pricing import Owner, OwnerKind
 from ratel.store.pool import Connection
 from ratel.store.resource import Resource, Row
 
@@ -16,6 +19,13 @@ UPDATE = """
 """
 # Writers of one account and all that is the account's go one after the other; foreign keys do not wait for them.
 SELECT_IDS_AFTER = "SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
+SELECT_CURRENCY_OF_PLANS = """
+    SELECT currency FROM accounts
+    WHERE currency <> ALL($1::text[]) AND account_no IN (
+        SELECT account_no FROM attachments JOIN plans ON plans.id = plan_id WHERE plans.id = $2 OR plan_template_id = $3
+    )
+    ORDER BY currency LIMIT 1
+"""
 SELECT_COUNT = "SELECT count(*) FROM accounts"
 SELECT_NO = "SELECT account_no FROM accounts WHERE id = $1"
 LOCK = "SELECT account_no FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
@@ -61,6 +71,14 @@ async def _number(connection: Connection, statement: str, account_id: str) -> in
 async def ids_after(connection: Connection, account_id: str, count_max: int) -> list[str]:
     """Return the ids of the next accounts, by id."""
     return [row["id"] for row in await connection.fetch(SELECT_IDS_AFTER, account_id, count_max)]
+
+
+async def currency_on_plans(connection: Connection, owner: Owner, known: Iterable[str]) -> str | None:
+    """Return a currency of an account on a plan, or on one of a template's, that is not among some; None for none."""
+    plan_id = owner.id if owner.kind is OwnerKind.PLAN else ""
+    template_id = owner.id if owner.kind is OwnerKind.TEMPLATE else ""
+    found: str | None = await connection.fetchval(SELECT_CURRENCY_OF_PLANS, ["", *known], plan_id, template_id)
+    return found
 
 
 async def count_accounts(connection: Connection) -> int:

@@ -13,9 +13,13 @@ METHODS = ("SUM", "SUM", "SUM", "COUNT", "MIN", "MAX", "MEAN", "LATEST", "WEIGHT
 def story_text(chance: Random) -> str:
     """Write a story with everything that this version rates."""
     lines = [f"zone {chance.choice(('UTC', 'America/New_York', 'Asia/Kolkata'))}"]
+    if chance.random() < 0.2:
+        lines += [f"settings rates=USD:GBP:{chance.choice(('0.8', '0.3333', '1.25'))}", "account currency=GBP"]
     lines.append(_template(chance))
     if chance.random() < 0.5:
         lines.append(f"plan gold {_terms(chance)}")
+        if chance.random() < 0.3:
+            lines.append(f"group both plan,gold minimum={chance.choice(('30', '90'))} maximum=90")
     things = []
     for index in range(chance.randrange(1, 4)):
         lines.append(_aggregation(chance, f"a{index}"))

@@ -1,9 +1,10 @@
 """Rates a story with the core alone; partials are folded event by event, the plain way."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
-from ratel.core.bill import AccountRating
+from ratel.core.bill import AccountRating, LineItem
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.event import Partial, value_key
 from ratel.core.instant import microseconds_from_instant
@@ -27,6 +28,19 @@ def rate_story(story: Story, asked: Period | None = None) -> AccountRating:
     assert period is not None, "the story does not say what to rate"
     scope = survey(context, period)
     return rate(scope, partials_of(story.meter, story.usages, scope.reads))
+
+
+def own_items(rating: AccountRating) -> list[LineItem]:
+    """Return the line items as they were before they were converted (R11.2)."""
+    return [unconverted(item) for item in rating.line_items]
+
+
+def unconverted(item: LineItem) -> LineItem:
+    """Return a line item as it was before it was converted."""
+    own = item.conversion
+    if own is None:
+        return item
+    return replace(item, currency=own.currency, amount=own.amount, exact_amount=own.exact_amount, conversion=None)
 
 
 def context_of(story: Story, plans: dict[str, CompiledPlan]) -> RatingContext:

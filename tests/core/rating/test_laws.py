@@ -1,5 +1,6 @@
 """Laws that hold for every account (R13), on accounts made by chance."""
 
+import operator
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ from ratel.core.pricing import ApplyAs, Pricing, SpendLimits
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import survey
 from tests.core.rating.chance import story_text
-from tests.core.rating.rated import catalog_of, context_of, partials_of, rate_story
+from tests.core.rating.rated import catalog_of, context_of, own_items, partials_of, rate_story
 from tests.story import Story, read_story
 
 SEEDS = st.integers(min_value=0)
@@ -120,10 +121,22 @@ def test_line_items_sum_to_the_total(seed: int) -> None:
     assert sum((amount for _, amount in rating.totals), ZERO) == total
 
 
+@given(SEEDS)
+@LAW
+def test_an_amount_is_converted_by_its_rate(seed: int) -> None:
+    """R11.2: all line items are in the account's currency, each rounded once more."""
+    story = story_of(seed)
+    for item in rate_story(story).line_items:
+        assert item.currency == (story.account.currency or story.template.currency)
+        if item.conversion and item.kind is not LineItemKind.USAGE_CREDIT:
+            assert item.exact_amount == exact(operator.mul)(item.conversion.amount, item.conversion.rate)
+            assert item.amount == round_amount(item.exact_amount, item.currency)
+
+
 @given(SEEDS, st.integers(1, 9))
 @LAW
 def test_parts_of_a_period_sum_to_the_whole_for_usage(seed: int, tenths: int) -> None:
-    """R12.1: wherever the period asked is cut, even inside a window or a day."""
+    """R12.1: wherever the period asked is cut, even inside a window or a day; before anything is converted."""
     story = story_of(seed)
     start, end = asked_of(story)
     middle = start + (end - start) * tenths / 10
@@ -135,7 +148,7 @@ def test_parts_of_a_period_sum_to_the_whole_for_usage(seed: int, tenths: int) ->
 def usage_of(*ratings: AccountRating) -> dict[object, Decimal]:
     """Sum usage by window and segment; credits, which are capped, are left out, and so are sums of nothing."""
     sums: dict[object, Decimal] = defaultdict(Decimal)
-    for item in (item for rating in ratings for item in rating.line_items if item.kind is LineItemKind.USAGE):
+    for item in (item for rating in ratings for item in own_items(rating) if item.kind is LineItemKind.USAGE):
         assert isinstance(item.workings, UsageWorkings)
         sums[item.origin, item.pricing_id, item.segment, item.workings.window] += item.amount
     return {key: amount for key, amount in sums.items() if amount}
@@ -163,7 +176,7 @@ def days_of(*ratings: AccountRating) -> int:
 @given(SEEDS)
 @LAW
 def test_a_minimum_nets_the_greater_of_minimum_and_charge(seed: int) -> None:
-    for item in rate_story(story_of(seed)).line_items:
+    for item in own_items(rate_story(story_of(seed))):
         if isinstance(item.workings, SpendWorkings):
             net = item.workings.spend + item.amount
             assert net == item.workings.prorated_limit
@@ -174,7 +187,7 @@ def test_a_minimum_nets_the_greater_of_minimum_and_charge(seed: int) -> None:
 @LAW
 def test_usage_can_be_reckoned_again_from_the_line_item_alone(seed: int) -> None:
     """R1.7, R12.6: bands sum to each end, units of the bands to the units, the ends to the amount."""
-    for item in rate_story(story_of(seed)).line_items:
+    for item in own_items(rate_story(story_of(seed))):
         if item.kind is LineItemKind.USAGE:
             assert isinstance(item.workings, UsageWorkings)
             check_workings(item, item.workings)
@@ -184,7 +197,7 @@ def test_usage_can_be_reckoned_again_from_the_line_item_alone(seed: int) -> None
 @LAW
 def test_counters_can_be_reckoned_again_from_the_line_item_alone(seed: int) -> None:
     """R8.3, R12.6."""
-    for item in rate_story(story_of(seed)).line_items:
+    for item in own_items(rate_story(story_of(seed))):
         if isinstance(item.workings, CounterWorkings):
             check_counter(item, item.workings)
 

@@ -307,9 +307,14 @@ def test_limits_hold_over_all_bills(seed: int) -> None:
             given_by_grant[grant_id] = given_by_grant.get(grant_id, ZERO) - each.item.amount
             given_in_period[key] = given_in_period.get(key, ZERO) - each.item.amount
     promotions = {each.grant.id: each.promotion for each in story.granted}
+
+    def limit(own: Decimal | None, otherwise: Decimal) -> Decimal:
+        exchange = story.settings.exchange(story.account.currency)
+        return otherwise if own is None else exchange.amount(own, story.template.currency)
+
     for grant_id, amount in given_by_grant.items():
-        assert amount <= (promotions[grant_id].max_total or amount)
+        assert amount <= limit(promotions[grant_id].max_total, amount)
     for (grant_id, _), amount in given_in_period.items():
         worth = promotions[grant_id].worth
-        assert amount <= (promotions[grant_id].max_per_period or amount)
-        assert amount <= (worth.amount if isinstance(worth, FixedAmount) else amount)
+        assert amount <= limit(promotions[grant_id].max_per_period, amount)
+        assert amount <= limit(worth.amount if isinstance(worth, FixedAmount) else None, amount)

@@ -1859,7 +1859,8 @@ class ValidatePricingResponse(_message.Message):
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PricingRemark]:
         """What a person may not have meant. PRICE_RISES: a band's units are dearer than those of the band before it.
-        SCHEDULE_GAP: between it and its neighbour in the schedule the thing has no price.
+        SCHEDULE_GAP: between it and its neighbour in the schedule the thing has no price. CURRENCY_RATE_MISSING: the
+        settings have no rate from its currency into that of an account on the plan.
         """
 
     @_builtins.property

@@ -1,7 +1,7 @@
 """USAGE_CREDIT: usage that is given as credit, at most what there is to take it from (R6.4)."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,13 +11,14 @@ from ratel.core.pricing import ApplyAs
 from ratel.core.rating.conversion import converted
 from ratel.core.rating.counters import counter_in_window
 from ratel.core.rating.draft import Draft
+from ratel.core.rating.remainder import remainder_of
 from ratel.core.rating.usage import usage_of_window
 
 
 def usage_credits(draft: Draft) -> Iterator[LineItem]:
     """Yield product credits, then global ones, each sort by pricing id; each takes from all line items before it."""
     left: dict[tuple[str, ...], Decimal] = defaultdict(lambda: ZERO)
-    for item in draft.line_items:
+    for item in _counted(draft.line_items):
         _count(left, item)
     for apply_as in (ApplyAs.PRODUCT_CREDIT, ApplyAs.GLOBAL_CREDIT):
         # Stable: those of one pricing stay in the order of attachments, things, segments and time.
@@ -29,6 +30,15 @@ def usage_credits(draft: Draft) -> Iterator[LineItem]:
             item = _credit(charge, max(left[source], ZERO))
             _count(left, item)
             yield item
+
+
+def _counted(line_items: Sequence[LineItem]) -> Iterator[LineItem]:
+    """Yield line items so that those of a product are what maximums left of it, those of plan groups too."""
+    if any(item.kind is LineItemKind.MAXIMUM_SPEND and not item.origin.plan_id for item in line_items):
+        charges = remainder_of(line_items, {}).charges
+        yield from (replace(charge.item, amount=charge.net) for charge in charges)
+    else:
+        yield from line_items
 
 
 def _count(left: dict[tuple[str, ...], Decimal], item: LineItem) -> None:
