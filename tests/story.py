@@ -3,7 +3,7 @@
 One line says one thing: a verb, perhaps an id, then words and ``key=value``. Times are local to the story's zone, and
 what is not said has a default, so that a story shows only what it is about:
     zone America/New_York                         the settings' time zone
-    settings rounding_mode=HALF_EVEN month_epoch=2024-01-31 rates=USD:GBP:0.8,USD:JPY:151.33
+    settings rounding_mode=HALF_EVEN month_epoch=2024-01-31 rates=USD:GBP:0.8,USD:JPY:151.33 pays=BALANCE,COMMITMENT
     account currency=GBP
     template currency=JPY frequency=ANNUALLY interval=2 standing_charge=20 ...
     plan gold standing_charge=30                  made from the template; there is always a plan called "plan"
@@ -14,14 +14,18 @@ what is not said has a default, so that a story shows only what it is about:
     counter seats
     price calls 0:0.15 500:0.10 id=a on=template segment=eu,* from=2024-06-10 to=2024-06-20 volume charge_zero
     price calls 0:0.1 1000:0.08 volume accumulate=POSITIONAL
+    price calls 0:0.5 overage=0:0.7,100:0.6
     attach 2024-06-01 2024-07-01 id=x plan=gold epoch=2024-01-31 trial=2024-06-16 accumulating_from=2024-05-01
     level seats 2024-06-15 18
     promotion third 33.3% on=gold count=3 per_period=80 total=200
     promotion upward 0:10% 500:15% price=a segment=eu,us
     promotion welcome 50                          a fixed amount; on the plan called "plan"
     grant third 2024-06-01 2024-09-01 id=g priority=1
+    commitment year 15000 2024-01-01 2025-01-01 every=1 first=0 in_advance fee=2024-06-15:50 kinds=USAGE surcharge=1
+    balance extra 2024-06-01 2024-06-16 put=2024-06-01:100/2,2024-06-10:-20 rollover=50:2024-07-01 surcharge=10
     use 2024-06-03 size=5 region=eu id=e1 times=10
     rate 2024-06-01 2024-07-01
+    bill 2024-07-01 2024-08-01                    one bill after the other; what is expected is on the last
     -> USAGE 95.00 500x.15 + 200x.10              kind, amount, and any words that say why
     unpriced calls 7
     unattached meter 3
@@ -29,28 +33,20 @@ what is not said has a default, so that a story shows only what it is about:
 A story without `attach` is attached from 2024-01-01 on. Bands are ``lower:unit`` or ``lower:fixed+unit/block_size``.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from zoneinfo import ZoneInfo
 
-from ratel.core.account import Account, Attachment
+from ratel.core.account import Attachment
 from ratel.core.band import Bands
 from ratel.core.counter import Adjustment, Counter
-from ratel.core.meter import (
-    Aggregation,
-    CompoundAggregation,
-    Field,
-    FieldKind,
-    Filter,
-    Meter,
-    Method,
-    read_formula,
-)
-from ratel.core.money import Rounding, RoundingMode, decimal_from_text
+from ratel.core.meter import Aggregation, CompoundAggregation, Field, FieldKind, Filter, Method, read_formula
+from ratel.core.money import Rounding, RoundingMode
 from ratel.core.period import Frequency, Period
-from ratel.core.plan import Plan, PlanTemplate, Settings, Terms
+from ratel.core.plan import CreditKind, Plan, PlanTemplate
 from ratel.core.plan_group import GroupedPlan, PlanGroup, fit_plan_group
 from ratel.core.pricing import (
     AccumulationMode,
@@ -63,67 +59,17 @@ from ratel.core.pricing import (
     Pricing,
     SpendLimits,
 )
-from ratel.core.promotion import Grant, GrantedPromotion, Promotion, PromotionPlace, fit_promotion
-from tests.words import bands_from_text, options_of, rates_from_text, worth_from_words
-
-ACCOUNT = Account("account", "The account")
-METER = "meter"
-PRODUCT = "product"
-TEMPLATE = "template"
-PLAN = "plan"
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Some equal events; each has an id of its own but with ``id`` given."""
-
-    time: datetime
-    values: Mapping[str, str]
-    ids: tuple[str, ...]
-
-
-@dataclass
-class Story:
-    """What is there, what is asked, and what is expected."""
-
-    account: Account = ACCOUNT
-    settings: Settings = field(default_factory=Settings)
-    template: PlanTemplate = field(
-        default_factory=lambda: PlanTemplate(TEMPLATE, PRODUCT, "Template", "USD", Frequency.MONTHLY)
-    )
-    plans: list[Plan] = field(default_factory=lambda: [Plan(PLAN, TEMPLATE, "Plan")])
-    groups: list[PlanGroup] = field(default_factory=list)
-    derived: list[Field] = field(default_factory=list)
-    aggregations: dict[str, Aggregation] = field(default_factory=dict)
-    compounds: dict[str, CompoundAggregation] = field(default_factory=dict)
-    counters: dict[str, Counter] = field(default_factory=dict)
-    pricings: list[Pricing] = field(default_factory=list)
-    attachments: list[Attachment] = field(default_factory=list)
-    adjustments: list[Adjustment] = field(default_factory=list)
-    promotions: dict[str, Promotion] = field(default_factory=dict)
-    grants: list[Grant] = field(default_factory=list)
-    usages: list[Usage] = field(default_factory=list)
-    asked: Period | None = None
-    line_items: list[tuple[str, str]] = field(default_factory=list)
-    unpriced: list[tuple[str, str]] = field(default_factory=list)
-    unattached: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def granted(self) -> tuple[GrantedPromotion, ...]:
-        """The grants with their promotions."""
-        return tuple(GrantedPromotion(each, self.promotions[each.promotion_id]) for each in self.grants)
-
-    @property
-    def meter(self) -> Meter:
-        """The one meter, with the fields that the aggregations and the derived fields need."""
-        strings = {name for each in self.aggregations.values() for name in each.rollup.dimensions}
-        strings |= {each.field for each in self.aggregations.values() if each.method is Method.UNIQUE}
-        named = {each.field for each in self.aggregations.values() if each.field}
-        named |= {name for each in self.derived if each.formula for name in each.formula.names}
-        measures = named - strings - {each.name for each in self.derived}
-        fields = [Field(name, FieldKind.MEASURE) for name in sorted(measures)]
-        fields += [Field(name, FieldKind.STRING) for name in sorted(strings)]
-        return Meter(METER, PRODUCT, "Meter", (*fields, *self.derived))
+from ratel.core.promotion import Grant, Promotion, PromotionPlace, fit_promotion
+from tests.agreed import Agreed
+from tests.told import ACCOUNT, METER, PLAN, PRODUCT, TEMPLATE, Story, Usage
+from tests.words import (
+    bands_from_text,
+    options_of,
+    overage_from_options,
+    rates_from_text,
+    terms_from_options,
+    worth_from_words,
+)
 
 
 def read_story(text: str) -> Story:
@@ -149,19 +95,6 @@ def _period(story: Story, start: str, end: str | None) -> Period:
     return Period(_time(story, start), _time(story, end) if end else None)
 
 
-def _terms(options: Mapping[str, str]) -> Terms:
-    readers: dict[str, Callable[[str], object]] = {
-        "charge": decimal_from_text,
-        "spend": decimal_from_text,
-        "advance": lambda text: text == "yes",
-        "interval": int,
-        "offset": int,
-        "description": str,
-    }
-    found = {key: readers[key.rpartition("_")[2]](text) for key, text in options.items() if key.count("_")}
-    return Terms(**found)  # type: ignore[arg-type]  # a wrong one fails in its constructor
-
-
 # --- Verbs ------------------------------------------------------------------------------------------------------------
 
 
@@ -175,10 +108,12 @@ def _settings(story: Story, words: list[str]) -> None:
     mode = RoundingMode(options.get("rounding_mode", "HALF_UP"))
     switches = {key: text == "yes" for key, text in options.items() if key.endswith("_advance")}
     rates = rates_from_text(options.get("rates", ""))
+    order = tuple(map(CreditKind, filter(None, options.get("pays", "").split(","))))
     story.settings = replace(
         story.settings,
         rounding_mode=mode,
         currency_rates=rates,
+        credit_application_order=order,
         **epochs,  # type: ignore[arg-type]
         **switches,  # type: ignore[arg-type]
     )
@@ -198,13 +133,13 @@ def _template(story: Story, words: list[str]) -> None:
         options.pop("currency", "USD"),
         Frequency(options.pop("frequency", "MONTHLY")),
         int(options.pop("interval", "1")),
-        _terms(options),
+        terms_from_options(options),
     )
 
 
 def _plan(story: Story, words: list[str]) -> None:
     (plan_id, *_), options = options_of(words)
-    plan = Plan(plan_id, TEMPLATE, plan_id.title(), terms=_terms(options))
+    plan = Plan(plan_id, TEMPLATE, plan_id.title(), terms=terms_from_options(options))
     story.plans = [each for each in story.plans if each.id != plan_id] + [plan]
 
 
@@ -279,6 +214,7 @@ def _price(story: Story, words: list[str]) -> None:
             apply_as=ApplyAs(options.get("as", "DEBIT")),
             accumulate="accumulate" in {*options, *plain},
             accumulation_mode=AccumulationMode(options["accumulate"]) if "accumulate" in options else None,
+            overage_bands=overage_from_options(options),
             counter_terms=CounterTerms(
                 running_total_in_advance="total_in_arrears" not in plain,
                 prorate_running_total="whole_total" not in plain,
@@ -339,6 +275,18 @@ def _grant(story: Story, words: list[str]) -> None:
     story.grants.append(Grant(grant_id, ACCOUNT.id, promotion_id, period, int(options.get("priority", "0"))))
 
 
+def _commitment(story: Story, words: list[str]) -> None:
+    story.commitments.append(_agreed_of(story).commitment(words))
+
+
+def _balance(story: Story, words: list[str]) -> None:
+    story.balances.append(_agreed_of(story).balance(words))
+
+
+def _agreed_of(story: Story) -> Agreed:
+    return Agreed(ACCOUNT.id, PLAN, story.template.currency, partial(_time, story))
+
+
 def _level(story: Story, words: list[str]) -> None:
     counter_id, day, level = words
     story.adjustments.append(Adjustment(counter_id, date.fromisoformat(day), Decimal(level)))
@@ -354,6 +302,10 @@ def _use(story: Story, words: list[str]) -> None:
 
 def _rate(story: Story, words: list[str]) -> None:
     story.asked = _period(story, words[0], words[1])
+
+
+def _bill(story: Story, words: list[str]) -> None:
+    story.invoice_dates = words
 
 
 def _line_item(story: Story, words: list[str]) -> None:
@@ -385,7 +337,10 @@ _VERBS: dict[str, Callable[[Story, list[str]], None]] = {
     "grant": _grant,
     "level": _level,
     "use": _use,
+    "commitment": _commitment,
+    "balance": _balance,
     "rate": _rate,
+    "bill": _bill,
     "->": _line_item,
     "unpriced": _unpriced,
     "unattached": _unattached,

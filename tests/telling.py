@@ -11,6 +11,8 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ratel.account.v1 import account_service_pb2 as accounts
+from ratel.account.v1.balance_pb2 import Balance
+from ratel.account.v1.commitment_pb2 import Commitment
 from ratel.catalog.v1 import catalog_service_pb2 as catalog
 from ratel.core.counter import AccountAdjustment
 from ratel.core.product import Product
@@ -27,15 +29,17 @@ from ratel.server.convert.meter import (
 )
 from ratel.server.convert.plan import plan_template_to_proto, plan_to_proto, settings_to_proto
 from ratel.server.convert.plan_group import plan_group_to_proto
+from ratel.server.convert.prepayment import balance_to_proto, commitment_to_proto, transaction_to_proto
 from ratel.server.convert.pricing import pricing_to_proto
 from ratel.server.convert.promotion import grant_to_proto, promotion_to_proto
 from ratel.server.convert.value import instant_to_proto
 from ratel.usage.v1.usage_event_pb2 import EventOutcome, UsageEvent
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
 from tests.conftest import Served
-from tests.story import ACCOUNT, METER, PRODUCT, Story, Usage
+from tests.told import ACCOUNT, METER, PRODUCT, Story, Usage
 
 M = TypeVar("M", bound=Message)
+P = TypeVar("P", Commitment, Balance)
 
 
 class Teller:
@@ -99,10 +103,20 @@ class Teller:
             await stub.CreateAttachment(accounts.CreateAttachmentRequest(attachment=own(attachment)))
         for grant in map(grant_to_proto, self._story.grants):
             await stub.CreateGrant(accounts.CreateGrantRequest(grant=own(grant)))
+        for commitment in map(commitment_to_proto, self._story.commitments):
+            if commitment.HasField("fee_schedule"):
+                own(commitment.fee_schedule)
+            await stub.CreateCommitment(accounts.CreateCommitmentRequest(commitment=self._owned(commitment)))
+        for book in self._story.balances:
+            balance = self._owned(balance_to_proto(book.balance))
+            await stub.CreateBalance(accounts.CreateBalanceRequest(balance=balance))
+            for transaction in map(transaction_to_proto, book.transactions):
+                request = accounts.CreateBalanceTransactionRequest(balance_transaction=own(transaction))
+                await stub.CreateBalanceTransaction(request)
         for each in self._story.adjustments:
             adjustment = own(adjustment_to_proto(AccountAdjustment(ACCOUNT.id, each)))
-            request = accounts.CreateCounterAdjustmentRequest(counter_adjustment=adjustment)
-            await stub.CreateCounterAdjustment(request)
+            adjusting = accounts.CreateCounterAdjustmentRequest(counter_adjustment=adjustment)
+            await stub.CreateCounterAdjustment(adjusting)
 
     async def rate(self) -> AccountRating:
         """Rate what the story asks for."""
@@ -136,6 +150,11 @@ class Teller:
             if field.name == "id" or field.name.endswith("_id"):
                 setattr(message, field.name, self._prefix + value)
         return message
+
+    def _owned(self, message: P) -> P:
+        """Put the prefix before the products of a commitment or balance too."""
+        message.product_ids[:] = [self._prefix + each for each in message.product_ids]
+        return self._own(message)
 
 
 def _batches(events: Sequence[UsageEvent], size: int) -> Iterator[Sequence[UsageEvent]]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from ratel.core.bill import AccountRating, CounterWorkings, LineItem, PromotionWorkings, UsageWorkings
+from ratel.core.account_rating import AccountRating
+from ratel.core.bill import CounterWorkings, LineItem, PromotionWorkings, UsageWorkings
 from ratel.core.compiled import compile_plan
 from ratel.core.event import Events, Partial
 from ratel.core.instant import microseconds_from_instant

@@ -20,7 +20,8 @@ from tests.naive.account import Answer
 from tests.naive.catalog import Pricing
 from tests.naive.rate import rate_account
 from tests.naive.scene import account, at, pricing, scene, total, used
-from tests.naive.stories import Story, story
+from tests.naive.stories import story
+from tests.naive.told import Story
 from tests.naive.translation import plain
 
 COUNT = int(os.environ.get("RATEL_TEST_STORIES", "2000" if os.environ.get("CI") else "150"))

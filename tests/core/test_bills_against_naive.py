@@ -17,12 +17,15 @@ from tests.core.test_against_naive import BATCH, COUNT
 from tests.naive.bill import bills
 from tests.naive.debts import Debts
 from tests.naive.grid import local_date, start_of_day
-from tests.naive.stories import Story, story
+from tests.naive.stories import story
+from tests.naive.told import Story
 from tests.naive.translation import (
     core_account_of,
     core_adjustments,
     core_attachment,
+    core_balance,
     core_catalog,
+    core_commitment,
     core_granted,
 )
 
@@ -45,7 +48,13 @@ def last_date(told: Story) -> date:
 
 def naive_rows(told: Story, until: date) -> Rows:
     zone = told.catalog.settings.zone
-    debts = Debts(grants=told.grants, currency=told.account.currency or told.catalog.templates[0].currency)
+    debts = Debts(
+        told.commitments,
+        told.balances,
+        told.grants,
+        credit_order=told.credit_order,
+        currency=told.account.currency or told.catalog.templates[0].currency,
+    )
     made = bills(told.catalog, told.account, debts, start_of_day(until, zone))
     return rows((local_date(day, zone), line.kind, line.amount) for day, lines in made for line in lines)
 
@@ -54,13 +63,15 @@ def core_rows(told: Story, until: date) -> Rows:
     known = core_catalog(told.catalog)
     meters = tuple(known.meters.values())
     context = RatingContext(
-        core_account_of(told.account),
+        core_account_of(told.account, told.credit_order),
         tuple(core_attachment(told.account, each) for each in told.account.attachments),
         core_adjustments(told.account),
         {plan_id: compile_plan(known, plan_id) for plan_id in known.plans},
         meters,
         granted=tuple(core_granted(told.catalog, told.account, each) for each in told.grants),
         settings=known.settings,
+        commitments=tuple(core_commitment(told.account, each) for each in told.commitments),
+        balances=tuple(core_balance(told.account, each) for each in told.balances),
     )
     (frequency,) = {each.frequency for each in known.plan_templates.values()}
     scope = survey_due(context, frequency, until)

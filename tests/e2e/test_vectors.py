@@ -10,10 +10,13 @@ from ratel.rating.v1.line_item_pb2 import LineItemKind
 from ratel.rating.v1.rating_service_pb2 import QuoteRequest
 from ratel.server.convert.band import band_to_proto
 from tests.cases.every import CASES
+from tests.cases.prepayment import CASES as PREPAYMENT_CASES
 from tests.conftest import Served
 from tests.core.table import rows
-from tests.story import ACCOUNT, Story, read_story
+from tests.server.billing import get, preview, ran, shown
+from tests.story import read_story
 from tests.telling import Teller
+from tests.told import ACCOUNT, Story
 from tests.words import bands_from_text
 
 QUOTES = """
@@ -77,6 +80,21 @@ async def test_case(server: Served, name: str) -> None:
     for each in (rating, again):
         each.ClearField("aggregation_ids_from_events")  # a backfill may have ended meanwhile
     assert again == rating
+
+
+@pytest.mark.parametrize("name", PREPAYMENT_CASES)
+async def test_billed_case(server: Served, name: str) -> None:
+    story = read_story(PREPAYMENT_CASES[name])
+    prefix = f"b{list(PREPAYMENT_CASES).index(name)}_"
+    teller = Teller(server, story, prefix)
+    await teller.tell()
+    *earlier, last = story.invoice_dates
+    for day in earlier:
+        await ran(server, teller.account_id, day)
+    bill = await preview(server, teller.account_id, last)
+    assert [(kind, amount) for kind, amount, _ in shown(bill)] == story.line_items
+    await ran(server, teller.account_id, last)
+    assert (await get(server, teller.account_id, last)).line_items == bill.line_items  # R13
 
 
 def check_totals(rating: AccountRating, story: Story) -> None:

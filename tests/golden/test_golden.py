@@ -22,10 +22,12 @@ from ratel.rating.v1.billing_service_pb2 import PreviewBillRequest, RunBillingRe
 from ratel.rating.v1.line_item_pb2 import LineItemKind
 from ratel.server.convert.plan import FREQUENCIES
 from tests.conftest import Served
-from tests.golden.stories import STORIES, Told
+from tests.golden.stories import STORIES
+from tests.golden.told import Told
 from tests.server.example import time
-from tests.story import PRODUCT, Story, Usage, read_story
+from tests.story import read_story
 from tests.telling import Teller
+from tests.told import PRODUCT, Story, Usage
 
 FOLDER = Path(__file__).parent
 IS_WRITING = os.environ.get("GOLDEN") == "write"

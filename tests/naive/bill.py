@@ -16,6 +16,7 @@ from tests.naive.charge import ORDER, Charge, Discount, take_off
 from tests.naive.commitment import Overage, Payment, Source, commitment_fees, draw_down, overage, sources
 from tests.naive.debts import Debts
 from tests.naive.exact import ZERO, money
+from tests.naive.grid import Grid
 from tests.naive.part import Part
 from tests.naive.plan import grid_of, terms_of
 from tests.naive.promotion import LONG_AGO, Promoted, promotions, trial
@@ -78,7 +79,8 @@ def bills(catalog: Catalog, account: Account, debts: Debts, until: datetime) -> 
     order = debts.credit_order or catalog.settings.credit_order
     book = Book(catalog, account, debts, readings(catalog, account.events), sources(debts, order))
     found, previous = [], datetime.min.replace(tzinfo=UTC)
-    for date in invoice_dates(catalog, account, until):
+    dated_days = {due_day(book, item.start) for item in dated_items(book)}
+    for date in sorted({*invoice_dates(catalog, account, until), *(day for day in dated_days if day <= until)}):
         found.append((date, bill_lines(book, previous, date)))
         previous = date
     return found
@@ -100,7 +102,7 @@ def invoice_dates(catalog: Catalog, account: Account, until: datetime) -> list[d
 def bill_lines(book: Book, previous: datetime, date: datetime) -> list[Line]:
     """R12.2: the order of computation."""
     due: list[tuple[LineItem, Part | None]] = [*due_items(book.catalog, book.account, book.events, date)]
-    due += [(item, None) for item in dated_items(book) if previous < item.start <= date]
+    due += [(item, None) for item in dated_items(book) if previous < due_day(book, item.start) <= date]
     charges = [book.charge(item, part) for item, part in due]
     charges.sort(key=partial(place, book.account))
     discounts, charges, _ = credited(book, charges)
@@ -109,7 +111,7 @@ def bill_lines(book: Book, previous: datetime, date: datetime) -> list[Line]:
     discounts += promotions(charges, book.debts.grants, book.promoted)
     payments, excess = [], []
     for charge in charges:
-        own = draw_down([charge], book.sources, date, book.rate)
+        own = draw_down(charge, book.sources, date, book.rate, book.catalog.settings.rounding)
         payments += own
         excess += [found for found in [overage(charge, book.sources, own)] if found]
     return shown_lines(charges, discounts, payments, excess, date)
@@ -152,6 +154,16 @@ def dated_items(book: Book) -> list[LineItem]:
         for each in balance.transactions:
             found += [dated("BALANCE_FEE", balance.id, each.time, each.fee, balance.currency)] if each.fee else []
     return found
+
+
+def due_day(book: Book, time: datetime) -> datetime:
+    """Where the account's own bill periods next begin, of the frequency of its first attachment."""
+    first = min(book.account.attachments, key=lambda each: (each.start, each.id), default=None)
+    frequency = book.catalog.template(first.plan).frequency if first else "MONTHLY"
+    settings = book.catalog.settings
+    grid = Grid(frequency, 1, book.account.epoch or settings.epochs.get(frequency), settings.zone)
+    number = grid.number_at(time)
+    return time if grid.start(number) == time else grid.start(number + 1)
 
 
 def dated(kind: str, of: str, time: datetime, amount: Fraction, currency: str) -> LineItem:

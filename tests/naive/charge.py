@@ -44,6 +44,7 @@ class Charge:
     gross: Fraction = ZERO
     taken: dict[str, Fraction] = field(default_factory=dict)
     paid: Fraction = ZERO
+    off_overage: dict[str, Fraction] = field(default_factory=dict)  # what maximums take off its overage
 
     @property
     def net(self) -> Fraction:
@@ -96,7 +97,8 @@ class Discount:
 
     @property
     def amount(self) -> Fraction:
-        return -sum((each.taken.get(self.id, ZERO) for each in self.charges), ZERO)
+        taken = (each.taken.get(self.id, ZERO) + each.off_overage.get(self.id, ZERO) for each in self.charges)
+        return -sum(taken, ZERO)
 
 
 def take_off(kind: str, name: str, amount: Fraction, shares: Sequence[tuple[Charge, Fraction]]) -> Discount:

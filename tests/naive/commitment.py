@@ -28,11 +28,13 @@ def commitment_fees(catalog: Catalog, account: Account, of: Commitment) -> list[
     amounts = [] if of.schedule.first is None else [of.schedule.first]
     count = len(groups) - len(amounts)
     rest = of.amount - sum(amounts, ZERO)
-    amounts += [money(rest / count, of.currency)] * (count - 1) if count else []
-    amounts += [of.amount - sum(amounts, ZERO)] if count else []  # the last takes the remainder
+    while len(amounts) < len(groups) - 1:  # the last takes the remainder
+        amounts.append(min(money(rest / count, of.currency), of.amount - sum(amounts, ZERO)))
+    amounts = [*amounts[: len(groups) - 1], of.amount - sum(amounts[: len(groups) - 1], ZERO)]
     settings = catalog.settings.commitment_fees_in_advance
     in_advance = settings if of.fees_in_advance is None else of.fees_in_advance
-    return [(group[0] if in_advance else group[1], amount) for group, amount in zip(groups, amounts, strict=True)]
+    times = [max(group[0], of.start) if in_advance else group[1] for group in groups]
+    return [(time, amount) for time, amount in zip(times, amounts, strict=True) if amount]
 
 
 # --- Sources ----------------------------------------------------------------------------------------------------------
@@ -49,14 +51,16 @@ class Source:
     of: Commitment | Balance
     consumed: Fraction = ZERO
     before: "Source | None" = None  # of the rollover: the balance itself
+    after: "Source | None" = None  # of a balance: its rollover
 
     def left(self, date: datetime) -> Fraction:
         """R7.1, R7.2: what may still be used on a bill of that date."""
         if isinstance(self.of, Commitment):
             return self.of.amount - self.consumed
+        put_in = sum((each.amount for each in self.of.transactions if each.time <= date), ZERO)
         if self.before:  # at most the rollover amount stays usable
-            return min(self.before.left(date), self.of.rollover_amount) - self.consumed
-        return sum((each.amount for each in self.of.transactions if each.time <= date), ZERO) - self.consumed
+            return min(put_in - self.before.consumed, self.of.rollover_amount) - self.consumed
+        return put_in - self.consumed - (self.after.consumed if self.after else 0)
 
     def may_pay(self, charge: Charge) -> bool:
         """R7.1: within its limits, by default all but credits, refunds and fees; and for service inside."""
@@ -77,7 +81,8 @@ def sources(debts: Debts, order: Sequence[str]) -> list[Source]:
         balance = Source("BALANCE", each.id, each.start, each.end, each)
         found.append(balance)
         if each.rollover_end:
-            found.append(Source("BALANCE", each.id, each.end, each.rollover_end, each, before=balance))
+            balance.after = Source("BALANCE", each.id, each.end, each.rollover_end, each, before=balance)
+            found.append(balance.after)
     return sorted(found, key=lambda each: (order.index(each.kind), each.end, each.start, each.id))
 
 
@@ -92,20 +97,20 @@ class Payment:
 
 
 def draw_down(
-    charges: Sequence[Charge], of: Sequence[Source], date: datetime, rates: Callable[[str], Fraction]
+    charge: Charge, of: Sequence[Source], date: datetime, rates: Callable[[str], Fraction], rounding: str
 ) -> list[Payment]:
     """R7.3: in the order of the bill's line items, never below zero left."""
     found = []
-    for charge in charges:
-        for source in of:
-            if source.may_pay(charge):
-                rate = rates(source.of.currency)
-                eligible = min(charge.net_inside(source.start, source.end), charge.net - charge.paid)
-                amount = min(eligible, money(source.left(date) * rate, charge.item.currency))
-                if amount > 0:
-                    charge.paid += amount
-                    source.consumed += amount / rate
-                    found.append(Payment(source, charge, amount, rate))
+    for source in of:
+        if source.may_pay(charge):
+            rate, left, currency = rates(source.of.currency), source.left(date), charge.item.currency
+            most = left if source.of.currency == currency else money(left * rate, currency, rounding)
+            eligible = min(charge.net_inside(source.start, source.end), charge.net - charge.paid)
+            amount = min(eligible, most)
+            if left > 0 and amount > 0:
+                charge.paid += amount
+                source.consumed += amount / rate
+                found.append(Payment(source, charge, amount, rate))
     return found
 
 
@@ -145,15 +150,23 @@ def overage(charge: Charge, of: Sequence[Source], payments: Sequence[Payment]) -
     spent = price(pricing.bands, begin, cumulative=pricing.cumulative)
     budget = spent + charge.paid * charge.gross / charge.net / charge.rate
     kept_units = largest_units(pricing.bands, total, budget, cumulative=pricing.cumulative)
-    kept = price(pricing.bands, kept_units, cumulative=pricing.cumulative) - spent
-    kept = money(kept * charge.rate, item.currency)
+    kept = min(price(pricing.bands, kept_units, cumulative=pricing.cumulative), budget) - spent
+    assert charge.part
+    rounding = charge.part.catalog.settings.rounding
+    kept = min(converted(charge, kept, item.currency, rounding), eligible)
     rest = eligible - kept
     if pricing.overage_bands and not surcharges:  # a surcharge overrides the bands
         rest = price(pricing.overage_bands, total - kept_units, cumulative=True)
-        rest = money(rest * charge.rate, item.currency)
+        rest = converted(charge, rest, item.currency, rounding)
     keep(charge, outside + kept, payments)
-    surcharge = money(rest * surcharges[0] / 100, item.currency) if surcharges else ZERO
+    surcharge = money(rest * surcharges[0] / 100, charge.item.currency, rounding) if surcharges else ZERO
     return Overage(charge, rest, surcharge, total - kept_units)
+
+
+def converted(charge: Charge, amount: Fraction, currency: str, rounding: str) -> Fraction:
+    """R1.7: rounded in its own currency, and once more in the bill's."""
+    own = money(amount, currency, rounding)
+    return own if currency == charge.item.currency else money(own * charge.rate, charge.item.currency, rounding)
 
 
 def pricing_of(charge: Charge) -> Pricing:
@@ -165,6 +178,8 @@ def keep(charge: Charge, gross: Fraction, payments: Sequence[Payment]) -> None:
     """Keep so much of a charge; promotions and credits on the rest are taken back, and what was paid too much."""
     for name, amount in charge.taken.items():
         charge.taken[name] = money(amount * gross / charge.gross, charge.item.currency)
+        if name.startswith("maximum"):
+            charge.off_overage[name] = amount - charge.taken[name]
     charge.gross = gross
     for payment in reversed([each for each in payments if each.charge is charge]):
         back = min(payment.amount, max(ZERO, charge.paid - charge.net))

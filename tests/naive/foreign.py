@@ -4,7 +4,8 @@ from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
-from tests.naive.stories import Story, story
+from tests.naive.stories import story
+from tests.naive.told import Story
 
 CURRENCIES = ("USD", "JPY", "KWD", "GBP")
 RATES = ("0.8", "1.1", "151.33", "0.007", "0.3075")
@@ -21,4 +22,10 @@ def foreign_story(seed: int) -> Story:
     rates = {(each, into): Fraction(chance.choice(RATES)) for each in CURRENCIES if each != into}
     settings = replace(told.catalog.settings, rates=rates)
     catalog = replace(told.catalog, templates=templates, settings=settings)
-    return replace(told, catalog=catalog, account=replace(told.account, currency=into))
+    return replace(
+        told,
+        catalog=catalog,
+        account=replace(told.account, currency=into),
+        commitments=tuple(replace(each, currency=chance.choice(CURRENCIES)) for each in told.commitments),
+        balances=tuple(replace(each, currency=chance.choice(CURRENCIES)) for each in told.balances),
+    )

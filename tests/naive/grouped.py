@@ -5,7 +5,7 @@ from fractions import Fraction
 from random import Random
 
 from tests.naive.foreign import foreign_story
-from tests.naive.stories import Story
+from tests.naive.told import Story
 
 GROUPS = ("", "one", "one", "other")
 
@@ -25,4 +25,11 @@ def grouped_story(seed: int) -> Story:
     }
     catalog = replace(told.catalog, templates=templates, plans=plans, group_minimums=minimums, group_maximums=maximums)
     currency = told.account.currency if chance.random() < 0.3 else ""
-    return replace(told, catalog=catalog, account=replace(told.account, currency=currency))
+    told = replace(told, catalog=catalog, account=replace(told.account, currency=currency))
+    if currency:
+        return told
+    return replace(  # else they pay nothing
+        told,
+        commitments=tuple(replace(each, currency=first.currency) for each in told.commitments),
+        balances=tuple(replace(each, currency=first.currency) for each in told.balances),
+    )

@@ -5,7 +5,7 @@ is asked for often begin or end at the very same one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -30,6 +30,8 @@ from tests.naive.catalog import (
     Thing,
 )
 from tests.naive.debts import Grant
+from tests.naive.prepayments import prepaid
+from tests.naive.told import Story
 
 # A zone, and a day in whose neighbourhood its clocks change.
 PLACES = (
@@ -47,16 +49,6 @@ PLACES = (
 MEASURES = ("size", "rate")
 STRINGS = ("region", "sort")
 VALUES = ("eu", "us", "ap", "")
-
-
-@dataclass(frozen=True)
-class Story:
-    """What both engines are told, and what they are asked."""
-
-    catalog: Catalog
-    account: Account
-    asked: tuple[datetime, datetime]
-    grants: tuple[Grant, ...] = ()
 
 
 def story(seed: int) -> Story:
@@ -99,7 +91,8 @@ class Maker:
         catalog = self.catalog(products)
         told = Story(catalog, self.account(catalog), self.stretch())
         grants = [self.grant(number, told) for number in range(self.chance.choice((0, 0, 2, 3, 5)))]
-        return replace(told, grants=tuple(grants))
+        told = replace(told, grants=tuple(grants))
+        return told if self.often(60) else prepaid(told, self.chance, self.instants)
 
     # --- Catalog ---
 

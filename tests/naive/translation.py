@@ -1,17 +1,20 @@
 """The same facts in the core's own nouns: the only file here that knows the core, and it computes nothing."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
 from ratel.core import account as core_account
-from ratel.core import band, counter, currency, meter, plan, plan_catalog, plan_group, pricing, promotion
+from ratel.core import band, counter, currency, meter, plan, plan_catalog, plan_group, prepayment, pricing, promotion
+from ratel.core.bill import LineItemKind
 from ratel.core.money import Rounding, RoundingMode
 from ratel.core.period import Frequency, Period
 from tests.naive.account import Account, Attachment
 from tests.naive.catalog import (
     FOREVER,
     Aggregation,
+    Band,
     Catalog,
     Compound,
     Meter,
@@ -22,7 +25,7 @@ from tests.naive.catalog import (
     Terms,
     Thing,
 )
-from tests.naive.debts import Grant
+from tests.naive.debts import Balance, Commitment, Grant, Limits
 
 
 def decimal(value: Fraction) -> Decimal:
@@ -94,6 +97,7 @@ def core_settings(settings: Settings) -> plan.Settings:
         year_epoch=settings.epochs.get("ANNUALLY"),
         rounding_mode=RoundingMode(settings.rounding),
         currency_rates=tuple(currency.CurrencyRate(*pair, decimal(rate)) for pair, rate in settings.rates.items()),
+        commitment_fee_in_advance=settings.commitment_fees_in_advance,
     )
 
 
@@ -181,6 +185,9 @@ def core_pricing(catalog: Catalog, given: Pricing) -> pricing.Pricing:
         apply_as=pricing.ApplyAs(given.apply_as),
         accumulate=given.accumulate,
         accumulation_mode=pricing.AccumulationMode(given.accumulation_mode) if given.accumulation_mode else None,
+        overage_bands=band.Bands(cumulative=True, bands=tuple(map(core_band, given.overage_bands)))
+        if given.overage_bands
+        else None,
         counter_terms=pricing.CounterTerms(
             terms.in_advance, terms.prorate_total, terms.prorate_debit, terms.prorate_credit
         ),
@@ -188,18 +195,19 @@ def core_pricing(catalog: Catalog, given: Pricing) -> pricing.Pricing:
 
 
 def core_bands(given: Pricing) -> band.Bands:
-    bands = (
-        band.Band(decimal(each.lower), decimal(each.unit), decimal(each.fixed), decimal_or_none(each.block))
-        for each in given.bands
-    )
-    return band.Bands(given.cumulative, tuple(bands), charge_zero=given.charge_zero)
+    return band.Bands(given.cumulative, tuple(map(core_band, given.bands)), charge_zero=given.charge_zero)
+
+
+def core_band(given: Band) -> band.Band:
+    return band.Band(decimal(given.lower), decimal(given.unit), decimal(given.fixed), decimal_or_none(given.block))
 
 
 # --- Account ----------------------------------------------------------------------------------------------------------
 
 
-def core_account_of(given: Account) -> core_account.Account:
-    return core_account.Account(given.id, given.id, given.epoch, given.currency)
+def core_account_of(given: Account, credit_order: Sequence[str] = ()) -> core_account.Account:
+    order = tuple(map(plan.CreditKind, credit_order))
+    return core_account.Account(given.id, given.id, given.epoch, given.currency, order)
 
 
 def core_attachment(owner: Account, given: Attachment) -> core_account.Attachment:
@@ -234,6 +242,50 @@ def core_granted(catalog: Catalog, owner: Account, given: Grant) -> promotion.Gr
     )
     stay = period(given.time, given.end)
     return promotion.GrantedPromotion(promotion.Grant(given.id, owner.id, given.id, stay, given.priority), made)
+
+
+def core_commitment(owner: Account, given: Commitment) -> prepayment.Commitment:
+    schedule = None
+    if given.schedule:
+        first = decimal_or_none(given.schedule.first)
+        schedule = prepayment.FeeSchedule(given.schedule.plan, given.schedule.every, first, given.fees_in_advance)
+    return prepayment.Commitment(
+        given.id,
+        owner.id,
+        given.id,
+        given.currency,
+        decimal(given.amount),
+        Period(given.start, given.end),
+        tuple(prepayment.Fee(time, decimal(amount)) for time, amount in given.fees),
+        schedule,
+        core_limits(given.limits),
+        decimal_or_none(given.surcharge),
+    )
+
+
+def core_balance(owner: Account, given: Balance) -> prepayment.BalanceBook:
+    made = prepayment.Balance(
+        given.id,
+        owner.id,
+        given.id,
+        given.currency,
+        Period(given.start, given.end),
+        decimal(given.rollover_amount),
+        given.rollover_end,
+        core_limits(given.limits),
+        decimal_or_none(given.surcharge),
+    )
+    transactions = (
+        prepayment.BalanceTransaction(
+            f"{given.id}-{number}", given.id, each.time, given.currency, decimal(each.amount), decimal_or_none(each.fee)
+        )
+        for number, each in enumerate(given.transactions)
+    )
+    return prepayment.BalanceBook(made, tuple(transactions))
+
+
+def core_limits(given: Limits) -> prepayment.PaymentLimits:
+    return prepayment.PaymentLimits(tuple(given.products), tuple(map(LineItemKind, given.kinds)))
 
 
 def core_adjustments(given: Account) -> tuple[counter.Adjustment, ...]:

@@ -172,14 +172,16 @@ def grant(**changed: Any) -> Grant:
 
 # Whoever names something goes before it.
 TABLES = """
-    bill_line_items bills ad_hoc_charges purchases add_ons grants promotions counter_adjustments
-    attachments priced_things pricings plan_groups plans plan_templates compound_aggregations aggregations
+    bill_line_items bills balance_transactions balances commitments ad_hoc_charges purchases add_ons grants promotions
+    counter_adjustments attachments priced_things pricings plan_groups plans plan_templates
+    compound_aggregations aggregations
     used_meters rollups meters counters products accounts
 """
 EMPTY = ";".join(f"DELETE FROM {table}" for table in TABLES.split())
 DEFAULT_SETTINGS = """
     UPDATE settings SET time_zone = 'UTC', default_currency = 'USD', month_epoch = NULL, rounding_mode = 'HALF_UP',
-        from_currencies = '{}', to_currencies = '{}', currency_rates = '{}'
+        from_currencies = '{}', to_currencies = '{}', currency_rates = '{}',
+        credit_application_order = '{}', commitment_fee_in_advance = false
 """
 
 

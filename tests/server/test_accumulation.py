@@ -12,8 +12,9 @@ from tests.cases.accumulation import CASES
 from tests.conftest import Served
 from tests.server.billing import get, ran
 from tests.server.example import failure, time
-from tests.story import Story, read_story
+from tests.story import read_story
 from tests.telling import Teller
+from tests.told import Story
 
 TOP_UP = CASES["case 29 (R5.4): a top-up, half a year"]
 

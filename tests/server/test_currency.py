@@ -21,8 +21,9 @@ from ratel.usage.v1.usage_event_pb2 import UsageEvent
 from tests.conftest import Served
 from tests.server.billing import CALLS, approve, get, keyed, recalculate, run, shown, use
 from tests.server.example import failure, time
-from tests.story import METER, read_story
+from tests.story import read_story
 from tests.telling import Teller
+from tests.told import METER
 
 NUMBERS = count(1)
 JUNE = {"start_time": time("2024-06-01"), "end_time": time("2024-07-01")}

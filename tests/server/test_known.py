@@ -25,8 +25,9 @@ from ratel.usage.v1.usage_event_pb2 import UsageEvent
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
 from tests.conftest import Served
 from tests.server.example import time
-from tests.story import METER, PLAN, read_story
+from tests.story import read_story
 from tests.telling import Teller
+from tests.told import METER, PLAN
 
 STORY = """
     template standing_charge=20

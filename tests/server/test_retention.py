@@ -11,8 +11,9 @@ from ratel.usage.v1.usage_event_pb2 import UsageEvent
 from ratel.usage.v1.usage_service_pb2 import QueryUsageRequest, SubmitUsageRequest
 from tests.conftest import Served
 from tests.server.example import failure, time
-from tests.story import METER, read_story
+from tests.story import read_story
 from tests.telling import Teller
+from tests.told import METER
 
 STORY = """
     aggregation calls SUM calls

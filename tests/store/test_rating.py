@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ratel.catalog.v1.catalog_service_pb2 import UpdatePricingRequest
-from ratel.core.bill import AccountRating
+from ratel.core.account_rating import AccountRating
 from ratel.core.period import Period
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import survey
@@ -20,8 +20,9 @@ from ratel.store.pool import Database
 from ratel.store.quantity import EVENTS_OF_ACCOUNTS, EVENTS_OF_WINDOW
 from ratel.store.rating import PlanCache, RatingSnapshot, rating_snapshot
 from tests.conftest import Served
-from tests.story import ACCOUNT, Story, read_story
+from tests.story import read_story
 from tests.telling import Teller
+from tests.told import ACCOUNT, Story
 
 STORY = """
     template standing_charge=20

@@ -13,7 +13,15 @@ from google.protobuf.message import Message
 from rich.console import Console
 from rich.progress import Progress
 
-from ratel.account.v1 import account_pb2, account_service_pb2, attachment_pb2, counter_adjustment_pb2, grant_pb2
+from ratel.account.v1 import (
+    account_pb2,
+    account_service_pb2,
+    attachment_pb2,
+    balance_pb2,
+    commitment_pb2,
+    counter_adjustment_pb2,
+    grant_pb2,
+)
 from ratel.account.v1.account_service_pb2_grpc import AccountServiceStub
 from ratel.catalog.v1 import (
     add_on_pb2,
@@ -51,6 +59,9 @@ KINDS: dict[str, type[Message]] = {
     "attachments": attachment_pb2.Attachment,
     "grants": grant_pb2.Grant,
     "counter_adjustments": counter_adjustment_pb2.CounterAdjustment,
+    "commitments": commitment_pb2.Commitment,
+    "balances": balance_pb2.Balance,
+    "balance_transactions": balance_pb2.BalanceTransaction,
 }
 SETTINGS = "settings"
 
@@ -136,7 +147,8 @@ async def _apply(channel: grpc.aio.Channel, message: Message) -> str:
     try:
         await _call(channel, "Create", message)
     except grpc.aio.AioRpcError as error:
-        if error.code() is not grpc.StatusCode.ALREADY_EXISTS or not error_from(error).reason:
+        is_there = error.code() is grpc.StatusCode.ALREADY_EXISTS and error_from(error).reason
+        if not is_there or isinstance(message, balance_pb2.BalanceTransaction):  # which never changes
             raise
         await _call(channel, "Update", message)
         return "changed"

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from ratel.core.errors import Mistakes, PlanCustom
 from ratel.core.money import exponent
 from ratel.core.period import Period
-from ratel.core.plan import Plan
+from ratel.core.plan import CreditKind, Plan, check_credit_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,21 +16,25 @@ class Account:
     Attributes:
         epoch: anchors the grid of its bill periods, unless an attachment's own does.
         currency: what its service is reckoned in; empty: whatever currencies its plans are in.
+        credit_application_order: what pays first (R7.3); empty: the settings say.
 
     Raises:
-        Invalid: the currency is unknown.
+        Invalid: with all mistakes: the currency is unknown, the order names something twice.
     """
 
     id: str
     name: str
     epoch: date | None = None
     currency: str = ""
+    credit_application_order: tuple[CreditKind, ...] = ()
 
     def __post_init__(self) -> None:
         mistakes = Mistakes()
         if self.currency:
             with mistakes.under("currency"):
                 exponent(self.currency)
+        with mistakes.under():
+            check_credit_order(self.credit_application_order)
         mistakes.check()
 
 

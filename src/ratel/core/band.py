@@ -12,7 +12,7 @@ from typing import Final
 
 from ratel.core.errors import Mistakes
 from ratel.core.limits import BANDS_MAX
-from ratel.core.money import ONE, ZERO, exact
+from ratel.core.money import ONE, ZERO, divide, exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,40 @@ class Bands:
         if not self.cumulative:
             return self._amount(reached, units)
         return self._before[reached] + self._amount(reached, units - self._limits[reached])
+
+    @exact
+    def within(self, budget: Decimal, units_max: Decimal) -> tuple[Decimal, Decimal]:
+        """Return the most units that a budget pays for, and F of them; zero and zero if it pays for none (R7.4).
+
+        Args:
+            budget: exact.
+            units_max: at most so many; above zero.
+        """
+        limits = [*self._limits[1:], units_max]
+        for index, limit in reversed(list(enumerate(limits))):
+            lower, upper = self._limits[index], min(limit, units_max)
+            if lower >= upper:
+                continue
+            # Inside the band F is the price of what lies above the base, beside what is there with the first unit.
+            base = lower if self.cumulative else ZERO
+            before = self._before[index] if self.cumulative else ZERO
+            units, amount = self._within(index, budget - before, upper - base)
+            if base + units > lower:
+                return base + units, before + amount
+        return ZERO, ZERO
+
+    def _within(self, index: int, budget: Decimal, units_max: Decimal) -> tuple[Decimal, Decimal]:
+        """Return the most units of one band that a budget pays for, and what they cost; zero if it pays for none."""
+        band, whole = self.bands[index], self._amount(index, units_max)
+        left = budget - band.fixed_price
+        if whole <= budget:
+            return units_max, whole
+        if band.unit_price <= ZERO or left < ZERO:
+            return ZERO, ZERO
+        if band.block_size is None:
+            return divide(left, band.unit_price), budget
+        count = left // band.unit_price
+        return count * band.block_size, band.fixed_price + count * band.unit_price
 
     def reached(self, units: Decimal) -> Band | None:
         """Return the highest band entered; None at zero units, unless `charge_zero`; the first for negative units."""

@@ -35,7 +35,13 @@ class LineItemKind(StrEnum):
     PURCHASE = "PURCHASE"
     SETUP_FEE = "SETUP_FEE"
     AD_HOC = "AD_HOC"
+    COMMITMENT_FEE = "COMMITMENT_FEE"
+    BALANCE_FEE = "BALANCE_FEE"
     PROMOTION = "PROMOTION"
+    COMMITMENT_CONSUMED = "COMMITMENT_CONSUMED"
+    BALANCE_CONSUMED = "BALANCE_CONSUMED"
+    OVERAGE_USAGE = "OVERAGE_USAGE"
+    OVERAGE_SURCHARGE = "OVERAGE_SURCHARGE"
 
 
 # --- Workings ---------------------------------------------------------------------------------------------------------
@@ -191,8 +197,74 @@ class PurchaseWorkings:
         return sum((rate.priced.amount for rate in self.rates), self.flat_price or ZERO)
 
 
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What was paid of one line item."""
+
+    kind: "LineItemKind"
+    description: str
+    attachment_id: str
+    pricing_id: str
+    segment: Segment
+    service: Period
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class DrawDownWorkings:
+    """Of COMMITMENT_CONSUMED and BALANCE_CONSUMED: minus the sum of the payments.
+
+    Attributes:
+        currency: of the commitment or balance.
+        left_before: what there was to pay from, in that currency, rounded.
+        left_after: the same after all payments.
+        rate: what one of that currency was in the line item's.
+        payments: in the order of the line items that were paid.
+    """
+
+    currency: str
+    left_before: Decimal
+    left_after: Decimal
+    rate: Decimal
+    payments: tuple[Payment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OverageWorkings:
+    """Of OVERAGE_USAGE: what the overage bands make of the units; without such bands, what they cost anyway.
+
+    Attributes:
+        units_paid: how far the units of the USAGE line item's window were paid for; None where units have no place,
+            because the band that is reached prices those that are new.
+        units: those beyond.
+        usage_amount: what these would cost as USAGE.
+        band_usages: of the overage bands, from zero; none without.
+    """
+
+    units_paid: Decimal | None
+    units: Decimal | None
+    usage_amount: Decimal
+    band_usages: tuple[BandUsage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SurchargeWorkings:
+    """Of OVERAGE_SURCHARGE: ``overage_amount x percent / 100``."""
+
+    overage_amount: Decimal
+    percent: Decimal
+
+
 Workings: TypeAlias = (
-    UsageWorkings | CounterWorkings | StandingChargeWorkings | SpendWorkings | PromotionWorkings | PurchaseWorkings
+    UsageWorkings
+    | CounterWorkings
+    | StandingChargeWorkings
+    | SpendWorkings
+    | PromotionWorkings
+    | PurchaseWorkings
+    | DrawDownWorkings
+    | OverageWorkings
+    | SurchargeWorkings
 )
 
 
@@ -254,6 +326,7 @@ class LineItem:
         in_advance: whether it falls due as its bill period begins, not when its service has ended.
         source_id: names what else made it, where pricing and priced thing do not tell line items apart.
         conversion: what it was in the currency of what charges; None if that is its own.
+        taken_back: what overage took back (R7.4): what the workings come to, less this, is the amount.
     """
 
     kind: LineItemKind
@@ -270,49 +343,13 @@ class LineItem:
     workings: Workings | None
     in_advance: bool = False
     source_id: str = ""
+    taken_back: Decimal = ZERO
     conversion: Conversion | None = None
 
     @property
     def own_currency(self) -> str:
         """The currency of what charges, which its workings are in."""
         return self.conversion.currency if self.conversion else self.currency
-
-
-@dataclass(frozen=True, slots=True)
-class UnpricedUsage:
-    """Usage of a thing that the plan prices or ever priced, which no pricing takes, in time or segment (R3.5)."""
-
-    attachment_id: str
-    priced: PricedThing
-    segment: Segment
-    period: Period
-    quantity: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class UnattachedUsage:
-    """Usage while the account is on no plan of the meter's product (R3.5)."""
-
-    meter_id: str
-    period: Period
-    event_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRating:
-    """What an account's service inside a period costs (R12.1).
-
-    Attributes:
-        line_items: by kind in the order of computation, then attachment, priced thing, segment and time.
-        totals: the sum of the line items in each currency, by currency code; none without line items.
-    """
-
-    account_id: str
-    period: Period
-    line_items: tuple[LineItem, ...]
-    totals: tuple[tuple[str, Decimal], ...]
-    unpriced_usages: tuple[UnpricedUsage, ...] = ()
-    unattached_usages: tuple[UnattachedUsage, ...] = ()
 
 
 class Amounted(Protocol):

@@ -64,6 +64,9 @@ USAGE_STRETCHES_MAX = 10_000
 MARGINS_MAX = 1_000
 """Bill periods that the events of one message lie in where all are rated: some seconds of work."""
 
+FEES_MAX = 1_000
+"""Fees that a commitment lists: weekly ones for almost twenty years."""
+
 # --- Formulas (R2.6) ---
 
 FORMULA_LENGTH_MAX = 2_000

@@ -3,10 +3,11 @@
 Amounts have exactly the digits of the currency once they are in a template, or in a plan that `fit_plan` returned.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import TypeVar
 
 from ratel.core.currency import CurrencyRate, Exchange, check_rates
@@ -131,6 +132,28 @@ def fit_plan(plan: Plan, template: PlanTemplate) -> Plan:
     return plan
 
 
+# --- What pays --------------------------------------------------------------------------------------------------------
+
+
+class CreditKind(StrEnum):
+    """What can pay for charges; in the order in which they do unless it is said (R7.3)."""
+
+    COMMITMENT = "COMMITMENT"
+    BALANCE = "BALANCE"
+
+
+def check_credit_order(order: Sequence[CreditKind]) -> None:
+    """Check that an order names each kind at most once; those it does not name come after.
+
+    Raises:
+        Invalid: it names one twice.
+    """
+    mistakes = Mistakes()
+    if len(set(order)) < len(order):
+        mistakes.add("credit_application_order", "DUPLICATE", "must not name one twice")
+    mistakes.check()
+
+
 # --- What is in effect ------------------------------------------------------------------------------------------------
 
 
@@ -139,7 +162,8 @@ class Settings:
     """What holds for the whole deployment (R3.7).
 
     Raises:
-        Invalid: with all mistakes: the time zone or a currency is unknown, a rate is not above 0 or there twice.
+        Invalid: with all mistakes: the time zone or a currency is unknown, a rate is not above 0 or there twice, the
+            order names something twice.
     """
 
     time_zone: str = "UTC"
@@ -152,9 +176,13 @@ class Settings:
     year_epoch: date | None = None
     rounding_mode: RoundingMode = RoundingMode.HALF_UP
     currency_rates: tuple[CurrencyRate, ...] = ()
+    commitment_fee_in_advance: bool = False
+    credit_application_order: tuple[CreditKind, ...] = ()
 
     def __post_init__(self) -> None:
         mistakes = Mistakes()
+        with mistakes.under():
+            check_credit_order(self.credit_application_order)
         with mistakes.under("time_zone"):
             check_zone(self.time_zone)
         with mistakes.under("default_currency"):

@@ -106,6 +106,7 @@ class Pricing:
         counter_terms: how a counter is billed; the default for everything else.
         accumulate: whether usage accumulates over the attachment, so that bands are not reset (R5.1).
         accumulation_mode: set exactly if it does and the bands are not cumulative.
+        overage_bands: by which usage is priced once what could pay for it is used up (R7.4); None: by the bands.
 
     Raises:
         Invalid: with all mistakes: a compound or counter with a segment, a pool without a wildcard, terms of a counter
@@ -126,6 +127,7 @@ class Pricing:
     counter_terms: CounterTerms = CounterTerms()
     accumulate: bool = False
     accumulation_mode: AccumulationMode | None = None
+    overage_bands: Bands | None = None
 
     def __post_init__(self) -> None:
         mistakes = Mistakes()
@@ -140,7 +142,21 @@ class Pricing:
                 if amount is not None:
                     mistakes.add(field, "SPEND_OF_CREDIT", "must not be set for a pricing that is applied as a credit")
         self._check_accumulation(mistakes)
+        self._check_overage(mistakes)
         mistakes.check()
+
+    def _check_overage(self, mistakes: Mistakes) -> None:
+        if self.overage_bands is None:
+            return
+        if self.priced.kind is PricedKind.COUNTER or self.apply_as is not ApplyAs.DEBIT:
+            message = "must be empty: only usage that is charged can be overage"
+            mistakes.add("overage_bands", "OVERAGE_UNEXPECTED", message)
+        elif self.accumulate or not self.bands.cumulative:
+            message = "must be empty unless cumulative is true and accumulate false"
+            mistakes.add("overage_bands", "OVERAGE_UNEXPECTED", message)
+        for index, band in enumerate(self.overage_bands.bands):
+            if band.fixed_price or band.block_size is not None:
+                mistakes.add(f"overage_bands[{index}]", "OVERAGE_BAND", "must have neither fixed price nor blocks")
 
     def _check_accumulation(self, mistakes: Mistakes) -> None:
         if self.accumulate and self.priced.kind is PricedKind.COUNTER:

@@ -3,40 +3,35 @@
 Whoever writes what is an account's locks the account first, so that writers of one account see each other's work.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 from ratel.account.v1 import account_service_pb2 as pb
-from ratel.account.v1.account_service_pb2_grpc import AccountServiceServicer
 from ratel.core.account import Attachment, keep_accumulation
 from ratel.core.counter import AccountAdjustment
 from ratel.core.errors import Invalid, Mistakes
 from ratel.core.period import date_from_text
 from ratel.core.promotion import Grant
 from ratel.core.purchase import AdHocCharge, check_cancel
-from ratel.server import clock, noun
+from ratel.server import noun
 from ratel.server.account_noun import ACCOUNT, AD_HOC_CHARGE, ATTACHMENT, COUNTER_ADJUSTMENT, GRANT, replace_attachment
 from ratel.server.convert.purchase import order_from_proto, purchase_to_proto
 from ratel.server.convert.value import instant_from_proto, stored_to_proto
 from ratel.server.errors import Context
 from ratel.server.page import page_size, position_of, token_after
+from ratel.server.prepayment import Prepayments
 from ratel.store import resource
 from ratel.store.account import ACCOUNTS, lock_account
 from ratel.store.adjustment import ADJUSTMENTS
 from ratel.store.attachment import ATTACHMENTS
 from ratel.store.grant import GRANTS
-from ratel.store.pool import Connection, Database
+from ratel.store.pool import Connection
 from ratel.store.purchase import AD_HOC_CHARGES, PURCHASES, create_purchase
 from ratel.store.resource import Stored
 
 
-class Accounts(AccountServiceServicer):
+class Accounts(Prepayments):
     """Answers the methods of accounts."""
-
-    def __init__(self, database: Database, now: Callable[[], datetime] = clock.now) -> None:
-        self._database = database
-        self._now = now
 
     # --- Account ---
 

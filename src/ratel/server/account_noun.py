@@ -3,13 +3,31 @@
 from datetime import datetime
 from typing import Final
 
-from ratel.account.v1 import account_pb2, ad_hoc_charge_pb2, attachment_pb2, counter_adjustment_pb2, grant_pb2
+from ratel.account.v1 import (
+    account_pb2,
+    ad_hoc_charge_pb2,
+    attachment_pb2,
+    balance_pb2,
+    commitment_pb2,
+    counter_adjustment_pb2,
+    grant_pb2,
+)
 from ratel.core.account import Account, Attachment, check_custom, end_for
 from ratel.core.counter import AccountAdjustment
 from ratel.core.errors import Mistakes
+from ratel.core.prepayment import Balance, BalanceTransaction, Commitment, check_transaction
 from ratel.core.promotion import Grant
 from ratel.core.purchase import AdHocCharge
 from ratel.server.convert import account as convert
+from ratel.server.convert.prepayment import (
+    balance_from_proto,
+    balance_to_proto,
+    commitment_from_proto,
+    commitment_to_proto,
+    fine_transaction_from_proto,
+    transaction_from_proto,
+    transaction_to_proto,
+)
 from ratel.server.convert.promotion import grant_from_proto, grant_to_proto
 from ratel.server.convert.purchase import charge_from_proto, charge_to_proto
 from ratel.server.noun import Noun, admitted_by_itself, created_alone
@@ -19,6 +37,7 @@ from ratel.store.adjustment import ADJUSTMENTS, create_adjustment
 from ratel.store.attachment import ATTACHMENTS, plan_to_attach
 from ratel.store.grant import GRANTS, check_grantable
 from ratel.store.pool import Connection
+from ratel.store.prepayment import BALANCE_TRANSACTIONS, BALANCES, COMMITMENTS, balance_of, check_transactions
 from ratel.store.purchase import AD_HOC_CHARGES
 from ratel.store.resource import Stored
 
@@ -28,7 +47,7 @@ ACCOUNT: Final[Noun[Account, account_pb2.Account]] = Noun(
     convert.account_to_proto,
     admit=admitted_by_itself(convert.account_from_proto),
     create=created_alone(ACCOUNTS),
-    mutable=("name", "epoch", "currency"),
+    mutable=("name", "epoch", "currency", "credit_application_order"),
 )
 
 
@@ -64,6 +83,55 @@ AD_HOC_CHARGE: Final[Noun[AdHocCharge, ad_hoc_charge_pb2.AdHocCharge]] = Noun(
     admit=admitted_by_itself(charge_from_proto),
     create=created_alone(AD_HOC_CHARGES),
     mutable=("charge_time", "amount", "description"),
+)
+
+
+COMMITMENT: Final[Noun[Commitment, commitment_pb2.Commitment]] = Noun(
+    COMMITMENTS,
+    commitment_from_proto,
+    commitment_to_proto,
+    admit=admitted_by_itself(commitment_from_proto),
+    create=created_alone(COMMITMENTS),
+    mutable=(
+        *("name", "amount", "start_time", "end_time", "fees", "fee_schedule", "product_ids", "line_item_kinds"),
+        "overage_surcharge_percent",
+    ),
+)
+
+
+async def _admit_balance(connection: Connection, message: balance_pb2.Balance) -> Balance:
+    balance = balance_from_proto(message)
+    await check_transactions(connection, balance)
+    return balance
+
+
+BALANCE: Final = Noun(
+    BALANCES,
+    balance_from_proto,
+    balance_to_proto,
+    admit=_admit_balance,
+    create=created_alone(BALANCES),
+    mutable=(
+        *("name", "start_time", "end_time", "rollover_amount", "rollover_end_time", "product_ids", "line_item_kinds"),
+        "overage_surcharge_percent",
+    ),
+)
+
+
+async def _admit_transaction(connection: Connection, message: balance_pb2.BalanceTransaction) -> BalanceTransaction:
+    balance = await balance_of(connection, message.balance_id)
+    transaction = transaction_from_proto(message, balance.currency)
+    check_transaction(transaction, balance)
+    return transaction
+
+
+BALANCE_TRANSACTION: Final = Noun(
+    BALANCE_TRANSACTIONS,
+    fine_transaction_from_proto,
+    transaction_to_proto,
+    admit=_admit_transaction,
+    create=created_alone(BALANCE_TRANSACTIONS),
+    mutable=(),
 )
 
 

@@ -22,10 +22,11 @@ from ratel.core.billing import (
     make_bills,
     reopened,
 )
+from ratel.core.compiled import CompiledPlan
 from ratel.core.currency import BillExchange
 from ratel.core.errors import BillChanged, RatelError, ResourceNotFound
 from ratel.core.rating.due import Due, due, known_period, survey_due
-from ratel.core.rating.scope import Scope
+from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.segment import digest_of
 from ratel.core.tail import Tail
 from ratel.rating.v1 import line_item_pb2
@@ -45,7 +46,8 @@ from ratel.store.bill import (
     write_bills,
 )
 from ratel.store.pool import Database
-from ratel.store.purchase import read_dated
+from ratel.store.prepayment import Prepaid, read_prepaid
+from ratel.store.purchase import Dated, read_dated
 from ratel.store.rating import AccountSnapshot, PlanCache, RatingSnapshot, rating_snapshot
 
 TRIES_MAX: Final = 5
@@ -196,6 +198,8 @@ async def _make(snapshot: RatingSnapshot, ids: Sequence[str], asked: Asked) -> d
     account_nos = [each.account_no for each in accounts.values()]
     histories = await read_histories(snapshot.connection, account_nos, key)
     dated = await read_dated(snapshot.connection, account_nos)
+    prepaid = await read_prepaid(snapshot.connection, account_nos)
+    fee_plans = await snapshot.plans({plan_id for each in prepaid.values() for plan_id in each.plan_ids})
     found: dict[str, Made | Billed | RatelError] = {}
     surveyed: dict[str, Surveyed] = {}
     for account_id in ids:
@@ -206,8 +210,7 @@ async def _make(snapshot: RatingSnapshot, ids: Sequence[str], asked: Asked) -> d
             if not asked.is_preview and _is_kept(account_id, stored, asked.etags):
                 found[account_id] = Billed(stored, None, is_changed=False)
             else:
-                own = dated[account.account_no]
-                context = replace(account.context, purchases=own.purchases, ad_hoc_charges=own.ad_hoc_charges)
+                context = _with_owed(account, dated[account.account_no], prepaid[account.account_no], fee_plans)
                 scope = survey_due(context, key.frequency, key.invoice_date)
                 surveyed[account_id] = (account, history, scope)
         except RatelError as error:
@@ -226,6 +229,21 @@ async def _make(snapshot: RatingSnapshot, ids: Sequence[str], asked: Asked) -> d
         except RatelError as error:
             found[account_id] = error
     return found
+
+
+def _with_owed(
+    account: AccountSnapshot, dated: Dated, prepaid: Prepaid, fee_plans: Mapping[str, CompiledPlan]
+) -> RatingContext:
+    """Return what an account's bills depend on: its rating, what falls due at an instant, and what pays."""
+    context = account.context
+    return replace(
+        context,
+        plans=context.plans | {plan_id: fee_plans[plan_id] for plan_id in prepaid.plan_ids},
+        purchases=dated.purchases,
+        ad_hoc_charges=dated.ad_hoc_charges,
+        commitments=prepaid.commitments,
+        balances=prepaid.balances,
+    )
 
 
 def _existing(account: AccountSnapshot | None, account_id: str) -> AccountSnapshot:

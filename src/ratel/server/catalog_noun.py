@@ -179,6 +179,7 @@ PRICING: Final = Noun(
         "apply_as",
         "accumulate",
         "accumulation_mode",
+        "overage_bands",
         "counter_terms",
     ),
     prepare=_prepare_pricing,
@@ -253,5 +254,7 @@ SETTINGS_NOUN: Final = Noun(
         "year_epoch",
         "rounding_mode",
         "currency_rates",
+        "commitment_fee_in_advance",
+        "credit_application_order",
     ),
 )

@@ -20,7 +20,8 @@ from ratel.server.account_chunk import account_chunks
 from ratel.server.convert.accumulated import accumulated_usage_to_proto, accumulating_from_proto
 from ratel.server.convert.prepared import PreparedRating
 from ratel.server.convert.purchase import quote_add_on_to_proto
-from ratel.server.convert.rating import account_rating_to_proto, quote_to_proto
+from ratel.server.convert.quote import quote_to_proto
+from ratel.server.convert.rating import account_rating_to_proto
 from ratel.server.convert.value import period_from_proto
 from ratel.server.errors import Context, status_of
 from ratel.server.usage_stream import Source, answers_to

@@ -12,6 +12,8 @@ from ratel.account.v1 import (
     account_pb2,
     ad_hoc_charge_pb2,
     attachment_pb2,
+    balance_pb2,
+    commitment_pb2,
     counter_adjustment_pb2,
     grant_pb2,
     purchase_pb2,
@@ -41,10 +43,12 @@ from ratel.server.convert.meter import (
     product_from_proto,
 )
 from ratel.server.convert.plan import plan_from_proto, plan_template_from_proto
+from ratel.server.convert.prepayment import balance_from_proto, commitment_from_proto, fine_transaction_from_proto
 from ratel.server.convert.pricing import pricing_from_proto
 from ratel.server.convert.promotion import grant_from_proto, promotion_from_proto
 from ratel.server.convert.purchase import add_on_from_proto, charge_from_proto, order_from_proto
-from ratel.server.convert.rating import quote_to_proto
+from ratel.server.convert.quote import quote_to_proto
+from ratel.server.convert.value import WIDEST_CURRENCY
 from ratel.server.rating import Asked, asked_from_proto
 from ratel.server.validation import check_message
 
@@ -53,12 +57,13 @@ _IDENTITIES: Final = {"counter_adjustment": ("account_id", "counter_id", "date")
 _IDENTITY: Final = ("id",)
 
 _UPDATE_MASK: Final = "update_mask"
-# Has as many digits as any: a template without a currency is judged by the default one, which only the store knows.
-_WIDEST_CURRENCY: Final = "CLF"
 
 
 def _template_from_proto(message: plan_template_pb2.PlanTemplate) -> PlanTemplate:
-    return plan_template_from_proto(message, _WIDEST_CURRENCY)
+    # One without a currency is judged by the default one later, which only the store knows.
+    return plan_template_from_proto(
+        message, WIDEST_CURRENCY
+    )  # by the default currency, which only the store knows, it is judged later
 
 
 def _check_asked(request: Asked) -> None:
@@ -83,6 +88,9 @@ _READERS: Final[Mapping[type[Message], Callable[[Any], object]]] = {
     add_on_pb2.AddOn: add_on_from_proto,
     purchase_pb2.Purchase: order_from_proto,
     ad_hoc_charge_pb2.AdHocCharge: charge_from_proto,
+    commitment_pb2.Commitment: commitment_from_proto,
+    balance_pb2.Balance: balance_from_proto,
+    balance_pb2.BalanceTransaction: fine_transaction_from_proto,
 }
 # Requests whose own fields the core judges: their methods do, and only a wrong shape would keep that from being told.
 _ASKED: Final[Mapping[type[Message], Callable[[Any], object]]] = {

@@ -4,18 +4,22 @@ from collections.abc import Iterable
 
 from ratel.core.account import Account
 from ratel.core.errors import ResourceNotFound
+from ratel.core.plan import CreditKind
 from ratel.core.pricing import Owner, OwnerKind
 from ratel.store.pool import Connection
 from ratel.store.resource import Resource, Row
 
 INSERT = """
-    INSERT INTO accounts (id, name, epoch, currency, create_time, update_time) VALUES ($1, $2, $3, $4, $5, $5)
+    INSERT INTO accounts (id, name, epoch, currency, credit_application_order, create_time, update_time)
+    VALUES ($1, $2, $3, $4, $5, $6, $6)
     ON CONFLICT (id) DO NOTHING RETURNING true
 """
 SELECT = "SELECT * FROM accounts WHERE id = $1"
 PAGE = "SELECT * FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
 UPDATE = """
-    UPDATE accounts SET name = $2, epoch = $3, currency = $4, update_time = $5, etag = nextval('etags') WHERE id = $1
+    UPDATE accounts
+    SET name = $2, epoch = $3, currency = $4, credit_application_order = $5, update_time = $6, etag = nextval('etags')
+    WHERE id = $1
 """
 # Writers of one account and all that is the account's go one after the other; foreign keys do not wait for them.
 SELECT_IDS_AFTER = "SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
@@ -32,12 +36,14 @@ LOCK = "SELECT account_no FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
 
 def _to_row(account: Account) -> tuple[object, ...]:
-    return account.id, account.name, account.epoch, account.currency
+    order = [kind.value for kind in account.credit_application_order]
+    return account.id, account.name, account.epoch, account.currency, order
 
 
 def account_from_row(row: Row) -> Account:
     """Return the account of a row."""
-    return Account(row["id"], row["name"], row["epoch"], row["currency"])
+    order = tuple(map(CreditKind, row["credit_application_order"]))
+    return Account(row["id"], row["name"], row["epoch"], row["currency"], order)
 
 
 ACCOUNTS = Resource("account", INSERT, SELECT, PAGE, UPDATE, "", _to_row, _to_row, account_from_row)

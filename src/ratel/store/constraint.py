@@ -45,6 +45,7 @@ REFERENCES: Final[Mapping[str, Reference]] = {
     "grants_promotion": Reference("promotion", "promotion_id"),
     "add_ons_product": Reference("product", "product_id"),
     "purchases_add_on": Reference("add_on", "order.add_on_id"),
+    "commitments_plan": Reference("plan", "schedule.plan_id"),
     "counter_adjustments_counter": Reference("counter", "adjustment.counter_id"),
 }
 
@@ -85,6 +86,10 @@ USES: Final[Mapping[str, Use]] = {
     "promotions_pricing": Use("promotion", "SELECT id FROM promotions WHERE pricing_id = $1 LIMIT 1"),
     "grants_promotion": Use("grant", "SELECT id FROM grants WHERE promotion_id = $1 LIMIT 1"),
     "add_ons_product": Use("add_on", "SELECT id FROM add_ons WHERE product_id = $1 LIMIT 1"),
+    "commitments_plan": Use("commitment", "SELECT id FROM commitments WHERE fee_plan_id = $1 LIMIT 1"),
+    "balance_transactions_balance": Use(
+        "balance_transaction", "SELECT id FROM balance_transactions WHERE balance_id = $1 LIMIT 1"
+    ),
     "purchases_add_on": Use("purchase", "SELECT id FROM purchases WHERE add_on_id = $1 LIMIT 1"),
     "counter_adjustments_counter": Use(
         "counter_adjustment",

@@ -32,11 +32,11 @@ INSERT = """
         id, pool, start_time, end_time, cumulative, lower_limits, unit_prices, fixed_prices, block_sizes, charge_zero,
         minimum_spend, minimum_spend_in_advance, minimum_spend_description, maximum_spend, maximum_spend_description,
         description, apply_as, running_total_in_advance, prorate_running_total, prorate_debit, prorate_credit,
-        accumulate, accumulation_mode, plan_id, plan_template_id, aggregation_id, compound_aggregation_id, counter_id,
-        segment, segment_key, create_time, update_time
+        accumulate, accumulation_mode, overage_lower_limits, overage_unit_prices, plan_id, plan_template_id,
+        aggregation_id, compound_aggregation_id, counter_id, segment, segment_key, create_time, update_time
     ) VALUES (
         $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-        $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $31
+        $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $33
     )
     ON CONFLICT (id) DO NOTHING RETURNING true
 """
@@ -57,7 +57,8 @@ UPDATE = """
         fixed_prices = $8, block_sizes = $9, charge_zero = $10, minimum_spend = $11, minimum_spend_in_advance = $12,
         minimum_spend_description = $13, maximum_spend = $14, maximum_spend_description = $15, description = $16,
         apply_as = $17, running_total_in_advance = $18, prorate_running_total = $19, prorate_debit = $20,
-        prorate_credit = $21, accumulate = $22, accumulation_mode = $23, update_time = $24, etag = nextval('etags')
+        prorate_credit = $21, accumulate = $22, accumulation_mode = $23, overage_lower_limits = $24,
+        overage_unit_prices = $25, update_time = $26, etag = nextval('etags')
     WHERE id = $1
 """
 DELETE = "DELETE FROM pricings WHERE id = $1"
@@ -104,6 +105,7 @@ SELECT_PRICED = {
 
 def _to_changes(pricing: Pricing) -> tuple[object, ...]:
     bands, spend, terms = pricing.bands.bands, pricing.spend, pricing.counter_terms
+    overage = pricing.overage_bands.bands if pricing.overage_bands else ()
     return (
         pricing.id,
         pricing.pool,
@@ -128,6 +130,8 @@ def _to_changes(pricing: Pricing) -> tuple[object, ...]:
         terms.prorate_credit,
         pricing.accumulate,
         pricing.accumulation_mode and pricing.accumulation_mode.value,
+        [band.lower_limit for band in overage],
+        [band.unit_price for band in overage],
     )
 
 
@@ -166,12 +170,18 @@ def pricing_from_row(row: Row) -> Pricing:
         ),
         accumulate=row["accumulate"],
         accumulation_mode=row["accumulation_mode"] and AccumulationMode(row["accumulation_mode"]),
+        overage_bands=_overage_bands_from_row(row),
     )
 
 
 def _bands_from_row(row: Row) -> Bands:
     columns = (row[name] for name in ("lower_limits", "unit_prices", "fixed_prices", "block_sizes"))
     return Bands(row["cumulative"], tuple(Band(*band) for band in zip(*columns, strict=True)), row["charge_zero"])
+
+
+def _overage_bands_from_row(row: Row) -> Bands | None:
+    bands = tuple(map(Band, row["overage_lower_limits"], row["overage_unit_prices"]))
+    return Bands(cumulative=True, bands=bands) if bands else None
 
 
 def owner_from_row(row: Row) -> Owner:

@@ -39,7 +39,7 @@ SELECT_ACCOUNTS = """
     SELECT revision, asked.*, attachments, adjustments, grants
     FROM catalog_revisions
     LEFT JOIN (
-        SELECT id, account_no, name, epoch, currency FROM accounts WHERE id = ANY($1::text[])
+        SELECT id, account_no, name, epoch, currency, credit_application_order FROM accounts WHERE id = ANY($1::text[])
     ) AS asked ON true
     LEFT JOIN LATERAL (
         SELECT array_agg((
@@ -194,6 +194,10 @@ class RatingSnapshot:
         plan_ids = {each.plan_id for found in attachments.values() for each in found}
         plans = await self._cache.plans(self._connection, self._known, plan_ids)
         return {row["id"]: self._account_from_row(row, attachments[row["id"]], plans) for row in rows}
+
+    async def plans(self, plan_ids: Iterable[str]) -> dict[str, CompiledPlan]:
+        """Return more plans, by id, after `accounts`; none of them is missing."""
+        return await self._cache.plans(self._connection, self._known, plan_ids)
 
     async def usage(self, account_no: int, scope: Scope) -> UsageSnapshot:
         """Return the usage that an account's scope needs, read in one statement."""

@@ -2,7 +2,7 @@
 
 from ratel.core.currency import CurrencyRate
 from ratel.core.money import RoundingMode
-from ratel.core.plan import Settings
+from ratel.core.plan import CreditKind, Settings
 from ratel.store.resource import Resource, Row
 
 SELECT = "SELECT * FROM settings"
@@ -10,7 +10,8 @@ UPDATE = """
     UPDATE settings
     SET time_zone = $1, default_currency = $2, standing_charge_in_advance = $3, minimum_spend_in_advance = $4,
         day_epoch = $5, week_epoch = $6, month_epoch = $7, year_epoch = $8, rounding_mode = $9,
-        from_currencies = $10, to_currencies = $11, currency_rates = $12, update_time = $13, etag = nextval('etags')
+        from_currencies = $10, to_currencies = $11, currency_rates = $12, commitment_fee_in_advance = $13,
+        credit_application_order = $14, update_time = $15, etag = nextval('etags')
 """
 
 
@@ -28,6 +29,8 @@ def _to_row(settings: Settings) -> tuple[object, ...]:
         [each.from_currency for each in settings.currency_rates],
         [each.to_currency for each in settings.currency_rates],
         [each.rate for each in settings.currency_rates],
+        settings.commitment_fee_in_advance,
+        [kind.value for kind in settings.credit_application_order],
     )
 
 
@@ -44,6 +47,8 @@ def settings_from_row(row: Row) -> Settings:
         year_epoch=row["year_epoch"],
         rounding_mode=RoundingMode(row["rounding_mode"]),
         currency_rates=tuple(map(CurrencyRate, row["from_currencies"], row["to_currencies"], row["currency_rates"])),
+        commitment_fee_in_advance=row["commitment_fee_in_advance"],
+        credit_application_order=tuple(map(CreditKind, row["credit_application_order"])),
     )
 
 

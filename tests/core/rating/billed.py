@@ -12,7 +12,7 @@ from ratel.core.money import ZERO, amount_text
 from ratel.core.rating.due import Due, due, survey_due
 from ratel.core.rating.scope import RatingContext
 from tests.core.rating.rated import catalog_of, context_of, partials_of
-from tests.story import Story
+from tests.told import Story
 
 
 def due_of(story: Story, invoice_date: str, exchanges: Exchanges | None = None) -> Due:

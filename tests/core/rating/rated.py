@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from ratel.core.bill import AccountRating, LineItem
+from ratel.core.account_rating import AccountRating
+from ratel.core.bill import LineItem
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.event import Partial, value_key
 from ratel.core.instant import microseconds_from_instant
@@ -16,7 +17,7 @@ from ratel.core.plan_catalog import PlanCatalog
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import RatingContext, survey
 from ratel.core.window import Read
-from tests.story import TEMPLATE, Story, Usage
+from tests.told import TEMPLATE, Story, Usage
 
 
 def rate_story(story: Story, asked: Period | None = None) -> AccountRating:
@@ -46,8 +47,17 @@ def unconverted(item: LineItem) -> LineItem:
 def context_of(story: Story, plans: dict[str, CompiledPlan]) -> RatingContext:
     """Return the story's account with all that is its own."""
     attachments, adjustments = tuple(story.attachments), tuple(story.adjustments)
-    meters = (story.meter,)
-    return RatingContext(story.account, attachments, adjustments, plans, meters, story.granted, story.settings)
+    return RatingContext(
+        story.account,
+        attachments,
+        adjustments,
+        plans,
+        (story.meter,),
+        granted=story.granted,
+        settings=story.settings,
+        commitments=tuple(story.commitments),
+        balances=tuple(story.balances),
+    )
 
 
 def catalog_of(story: Story) -> PlanCatalog:

@@ -15,7 +15,8 @@ from ratel.core.money import RoundingMode
 from ratel.core.plan import Settings
 from tests.core.rating.billed import run, shown
 from tests.core.rating.rated import rate_story
-from tests.story import Story, read_story
+from tests.story import read_story
+from tests.told import Story
 from tests.words import rates_from_text
 
 STORY = """

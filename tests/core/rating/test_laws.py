@@ -10,9 +10,9 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ratel.core.account_rating import AccountRating
 from ratel.core.band import Band, Bands
 from ratel.core.bill import (
-    AccountRating,
     CounterWorkings,
     LineItem,
     LineItemKind,
@@ -30,7 +30,8 @@ from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import survey
 from tests.core.rating.chance import story_text
 from tests.core.rating.rated import catalog_of, context_of, own_items, partials_of, rate_story
-from tests.story import Story, read_story
+from tests.story import read_story
+from tests.told import Story
 
 SEEDS = st.integers(min_value=0)
 LAW = settings(max_examples=25, deadline=None)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from ratel.core.bill import AccountRating
+from ratel.core.account_rating import AccountRating
 from ratel.core.compiled import compile_plan
 from ratel.core.event import Partial
 from ratel.core.rating.prepared import PreparedScope, prepare
@@ -14,7 +14,8 @@ from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import RatingContext, Scope, survey
 from tests.core.rating.chance import story_text
 from tests.core.rating.rated import catalog_of, partials_of
-from tests.story import Story, read_story
+from tests.story import read_story
+from tests.told import Story
 
 PLAIN = """
     aggregation calls SUM size

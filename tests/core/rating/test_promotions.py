@@ -17,7 +17,8 @@ from ratel.core.rating.scope import survey
 from tests.core.rating.billed import due_of
 from tests.core.rating.chance import story_text
 from tests.core.rating.rated import catalog_of, context_of, partials_of, rate_story
-from tests.story import Story, read_story
+from tests.story import read_story
+from tests.told import Story
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from ratel.core.rating.rate import PASSES, SERVICE_PASSES, add_passes, empty_dra
 from ratel.core.rating.scope import survey
 from tests.core.rating.rated import catalog_of, context_of, partials_of, rate_story
 from tests.core.table import rows
-from tests.story import Story, read_story
+from tests.story import read_story
+from tests.told import Story
 
 DESCRIPTIONS = """
     story                                                                    | description

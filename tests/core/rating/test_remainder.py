@@ -13,7 +13,8 @@ from ratel.core.pricing import ApplyAs
 from ratel.core.rating.remainder import Remainder, remainder_of
 from tests.core.rating.chance import story_text
 from tests.core.rating.rated import rate_story
-from tests.story import Story, read_story
+from tests.story import read_story
+from tests.told import Story
 
 MAXIMUM = """
     template maximum_spend={maximum}

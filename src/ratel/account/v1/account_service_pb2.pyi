@@ -12,6 +12,8 @@ from google.protobuf.internal import containers as _containers
 from ratel.account.v1 import account_pb2 as _account_pb2
 from ratel.account.v1 import ad_hoc_charge_pb2 as _ad_hoc_charge_pb2
 from ratel.account.v1 import attachment_pb2 as _attachment_pb2
+from ratel.account.v1 import balance_pb2 as _balance_pb2
+from ratel.account.v1 import commitment_pb2 as _commitment_pb2
 from ratel.account.v1 import counter_adjustment_pb2 as _counter_adjustment_pb2
 from ratel.account.v1 import grant_pb2 as _grant_pb2
 from ratel.account.v1 import purchase_pb2 as _purchase_pb2
@@ -1483,3 +1485,660 @@ class DeleteAdHocChargeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteAdHocChargeResponse: _TypeAlias = DeleteAdHocChargeResponse  # noqa: Y015
+
+@_typing.final
+class CreateCommitmentRequest(_message.Message):
+    """Asks to create a commitment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def commitment(self) -> _commitment_pb2.Commitment:
+        """The commitment to create. Required."""
+
+    def __init__(
+        self,
+        *,
+        commitment: _commitment_pb2.Commitment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCommitmentRequest: _TypeAlias = CreateCommitmentRequest  # noqa: Y015
+
+@_typing.final
+class CreateCommitmentResponse(_message.Message):
+    """Answers CreateCommitment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def commitment(self) -> _commitment_pb2.Commitment:
+        """The commitment as stored."""
+
+    def __init__(
+        self,
+        *,
+        commitment: _commitment_pb2.Commitment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCommitmentResponse: _TypeAlias = CreateCommitmentResponse  # noqa: Y015
+
+@_typing.final
+class GetCommitmentRequest(_message.Message):
+    """Asks for a commitment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the commitment. Required."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCommitmentRequest: _TypeAlias = GetCommitmentRequest  # noqa: Y015
+
+@_typing.final
+class GetCommitmentResponse(_message.Message):
+    """Answers GetCommitment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def commitment(self) -> _commitment_pb2.Commitment:
+        """The commitment as stored."""
+
+    def __init__(
+        self,
+        *,
+        commitment: _commitment_pb2.Commitment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCommitmentResponse: _TypeAlias = GetCommitmentResponse  # noqa: Y015
+
+@_typing.final
+class ListCommitmentsRequest(_message.Message):
+    """Asks for a page of commitments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account that they belong to. Required."""
+    page_size: _builtins.int
+    """At most so many are returned; 1 to 1000. 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCommitmentsRequest: _TypeAlias = ListCommitmentsRequest  # noqa: Y015
+
+@_typing.final
+class ListCommitmentsResponse(_message.Message):
+    """Answers ListCommitments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def commitments(self) -> _containers.RepeatedCompositeFieldContainer[_commitment_pb2.Commitment]:
+        """The commitments, in the order of the method."""
+
+    def __init__(
+        self,
+        *,
+        commitments: _abc.Iterable[_commitment_pb2.Commitment] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitments", b"commitments", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCommitmentsResponse: _TypeAlias = ListCommitmentsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateCommitmentRequest(_message.Message):
+    """Asks to change a commitment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def commitment(self) -> _commitment_pb2.Commitment:
+        """The commitment: its identity says which, the fields in the mask are its new values. With an etag the stored
+        one must be the same. Required.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change. Empty or absent: every field that may change."""
+
+    def __init__(
+        self,
+        *,
+        commitment: _commitment_pb2.Commitment | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCommitmentRequest: _TypeAlias = UpdateCommitmentRequest  # noqa: Y015
+
+@_typing.final
+class UpdateCommitmentResponse(_message.Message):
+    """Answers UpdateCommitment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def commitment(self) -> _commitment_pb2.Commitment:
+        """The commitment as stored."""
+
+    def __init__(
+        self,
+        *,
+        commitment: _commitment_pb2.Commitment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCommitmentResponse: _TypeAlias = UpdateCommitmentResponse  # noqa: Y015
+
+@_typing.final
+class DeleteCommitmentRequest(_message.Message):
+    """Asks to delete a commitment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the commitment. Required."""
+    etag: _builtins.str
+    """With an etag the stored one must be the same. Empty: whatever it is."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteCommitmentRequest: _TypeAlias = DeleteCommitmentRequest  # noqa: Y015
+
+@_typing.final
+class DeleteCommitmentResponse(_message.Message):
+    """Answers DeleteCommitment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteCommitmentResponse: _TypeAlias = DeleteCommitmentResponse  # noqa: Y015
+
+@_typing.final
+class CreateBalanceRequest(_message.Message):
+    """Asks to create a balance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> _balance_pb2.Balance:
+        """The balance to create. Required."""
+
+    def __init__(
+        self,
+        *,
+        balance: _balance_pb2.Balance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBalanceRequest: _TypeAlias = CreateBalanceRequest  # noqa: Y015
+
+@_typing.final
+class CreateBalanceResponse(_message.Message):
+    """Answers CreateBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> _balance_pb2.Balance:
+        """The balance as stored."""
+
+    def __init__(
+        self,
+        *,
+        balance: _balance_pb2.Balance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBalanceResponse: _TypeAlias = CreateBalanceResponse  # noqa: Y015
+
+@_typing.final
+class GetBalanceRequest(_message.Message):
+    """Asks for a balance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the balance. Required."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBalanceRequest: _TypeAlias = GetBalanceRequest  # noqa: Y015
+
+@_typing.final
+class GetBalanceResponse(_message.Message):
+    """Answers GetBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> _balance_pb2.Balance:
+        """The balance as stored."""
+
+    def __init__(
+        self,
+        *,
+        balance: _balance_pb2.Balance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBalanceResponse: _TypeAlias = GetBalanceResponse  # noqa: Y015
+
+@_typing.final
+class ListBalancesRequest(_message.Message):
+    """Asks for a page of balances."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account that they belong to. Required."""
+    page_size: _builtins.int
+    """At most so many are returned; 1 to 1000. 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBalancesRequest: _TypeAlias = ListBalancesRequest  # noqa: Y015
+
+@_typing.final
+class ListBalancesResponse(_message.Message):
+    """Answers ListBalances."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def balances(self) -> _containers.RepeatedCompositeFieldContainer[_balance_pb2.Balance]:
+        """The balances, in the order of the method."""
+
+    def __init__(
+        self,
+        *,
+        balances: _abc.Iterable[_balance_pb2.Balance] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balances", b"balances", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBalancesResponse: _TypeAlias = ListBalancesResponse  # noqa: Y015
+
+@_typing.final
+class UpdateBalanceRequest(_message.Message):
+    """Asks to change a balance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> _balance_pb2.Balance:
+        """The balance: its identity says which, the fields in the mask are its new values. With an etag the stored
+        one must be the same. Required.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change. Empty or absent: every field that may change."""
+
+    def __init__(
+        self,
+        *,
+        balance: _balance_pb2.Balance | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateBalanceRequest: _TypeAlias = UpdateBalanceRequest  # noqa: Y015
+
+@_typing.final
+class UpdateBalanceResponse(_message.Message):
+    """Answers UpdateBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> _balance_pb2.Balance:
+        """The balance as stored."""
+
+    def __init__(
+        self,
+        *,
+        balance: _balance_pb2.Balance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateBalanceResponse: _TypeAlias = UpdateBalanceResponse  # noqa: Y015
+
+@_typing.final
+class DeleteBalanceRequest(_message.Message):
+    """Asks to delete a balance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the balance. Required."""
+    etag: _builtins.str
+    """With an etag the stored one must be the same. Empty: whatever it is."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteBalanceRequest: _TypeAlias = DeleteBalanceRequest  # noqa: Y015
+
+@_typing.final
+class DeleteBalanceResponse(_message.Message):
+    """Answers DeleteBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteBalanceResponse: _TypeAlias = DeleteBalanceResponse  # noqa: Y015
+
+@_typing.final
+class CreateBalanceTransactionRequest(_message.Message):
+    """Asks to create a balance transaction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_TRANSACTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance_transaction(self) -> _balance_pb2.BalanceTransaction:
+        """The balance transaction to create. Required."""
+
+    def __init__(
+        self,
+        *,
+        balance_transaction: _balance_pb2.BalanceTransaction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance_transaction", b"balance_transaction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_transaction", b"balance_transaction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBalanceTransactionRequest: _TypeAlias = CreateBalanceTransactionRequest  # noqa: Y015
+
+@_typing.final
+class CreateBalanceTransactionResponse(_message.Message):
+    """Answers CreateBalanceTransaction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_TRANSACTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance_transaction(self) -> _balance_pb2.BalanceTransaction:
+        """The balance transaction as stored."""
+
+    def __init__(
+        self,
+        *,
+        balance_transaction: _balance_pb2.BalanceTransaction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance_transaction", b"balance_transaction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_transaction", b"balance_transaction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBalanceTransactionResponse: _TypeAlias = CreateBalanceTransactionResponse  # noqa: Y015
+
+@_typing.final
+class ListBalanceTransactionsRequest(_message.Message):
+    """Asks for a page of balance transactions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    balance_id: _builtins.str
+    """The balance that they belong to. Required."""
+    page_size: _builtins.int
+    """At most so many are returned; 1 to 1000. 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; with it every other field but page_size must be as it was
+    (PAGE_TOKEN_INVALID). Empty: the first page.
+    """
+    def __init__(
+        self,
+        *,
+        balance_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_id", b"balance_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBalanceTransactionsRequest: _TypeAlias = ListBalanceTransactionsRequest  # noqa: Y015
+
+@_typing.final
+class ListBalanceTransactionsResponse(_message.Message):
+    """Answers ListBalanceTransactions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_TRANSACTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def balance_transactions(self) -> _containers.RepeatedCompositeFieldContainer[_balance_pb2.BalanceTransaction]:
+        """The balance transactions, in the order of the method."""
+
+    def __init__(
+        self,
+        *,
+        balance_transactions: _abc.Iterable[_balance_pb2.BalanceTransaction] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_transactions", b"balance_transactions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBalanceTransactionsResponse: _TypeAlias = ListBalanceTransactionsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteBalanceTransactionRequest(_message.Message):
+    """Asks to delete a balance transaction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the balance transaction. Required."""
+    etag: _builtins.str
+    """With an etag the stored one must be the same. Empty: whatever it is."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteBalanceTransactionRequest: _TypeAlias = DeleteBalanceTransactionRequest  # noqa: Y015
+
+@_typing.final
+class DeleteBalanceTransactionResponse(_message.Message):
+    """Answers DeleteBalanceTransaction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteBalanceTransactionResponse: _TypeAlias = DeleteBalanceTransactionResponse  # noqa: Y015

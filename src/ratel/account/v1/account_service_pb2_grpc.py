@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class AccountServiceStub:
     """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, grants of promotions,
-    purchases of add-ons, and ad-hoc charges.
+    purchases of add-ons, ad-hoc charges, commitments, and balances with their transactions.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -180,11 +180,76 @@ class AccountServiceStub:
                 request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeRequest.SerializeToString,
                 response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeResponse.FromString,
                 _registered_method=True)
+        self.CreateCommitment = channel.unary_unary(
+                '/ratel.account.v1.AccountService/CreateCommitment',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateCommitmentRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateCommitmentResponse.FromString,
+                _registered_method=True)
+        self.GetCommitment = channel.unary_unary(
+                '/ratel.account.v1.AccountService/GetCommitment',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetCommitmentRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetCommitmentResponse.FromString,
+                _registered_method=True)
+        self.ListCommitments = channel.unary_unary(
+                '/ratel.account.v1.AccountService/ListCommitments',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListCommitmentsRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListCommitmentsResponse.FromString,
+                _registered_method=True)
+        self.UpdateCommitment = channel.unary_unary(
+                '/ratel.account.v1.AccountService/UpdateCommitment',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateCommitmentRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateCommitmentResponse.FromString,
+                _registered_method=True)
+        self.DeleteCommitment = channel.unary_unary(
+                '/ratel.account.v1.AccountService/DeleteCommitment',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCommitmentRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCommitmentResponse.FromString,
+                _registered_method=True)
+        self.CreateBalance = channel.unary_unary(
+                '/ratel.account.v1.AccountService/CreateBalance',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceResponse.FromString,
+                _registered_method=True)
+        self.GetBalance = channel.unary_unary(
+                '/ratel.account.v1.AccountService/GetBalance',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetBalanceRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetBalanceResponse.FromString,
+                _registered_method=True)
+        self.ListBalances = channel.unary_unary(
+                '/ratel.account.v1.AccountService/ListBalances',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalancesRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalancesResponse.FromString,
+                _registered_method=True)
+        self.UpdateBalance = channel.unary_unary(
+                '/ratel.account.v1.AccountService/UpdateBalance',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateBalanceRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateBalanceResponse.FromString,
+                _registered_method=True)
+        self.DeleteBalance = channel.unary_unary(
+                '/ratel.account.v1.AccountService/DeleteBalance',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceResponse.FromString,
+                _registered_method=True)
+        self.CreateBalanceTransaction = channel.unary_unary(
+                '/ratel.account.v1.AccountService/CreateBalanceTransaction',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceTransactionRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceTransactionResponse.FromString,
+                _registered_method=True)
+        self.ListBalanceTransactions = channel.unary_unary(
+                '/ratel.account.v1.AccountService/ListBalanceTransactions',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalanceTransactionsRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalanceTransactionsResponse.FromString,
+                _registered_method=True)
+        self.DeleteBalanceTransaction = channel.unary_unary(
+                '/ratel.account.v1.AccountService/DeleteBalanceTransaction',
+                request_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceTransactionRequest.SerializeToString,
+                response_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceTransactionResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer:
     """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, grants of promotions,
-    purchases of add-ons, and ad-hoc charges.
+    purchases of add-ons, ad-hoc charges, commitments, and balances with their transactions.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -401,6 +466,106 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateCommitment(self, request, context):
+        """Creates a commitment. May be repeated. NOT_FOUND for an unknown account or plan, ALREADY_EXISTS for an id with other
+        content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCommitment(self, request, context):
+        """Returns a commitment, or NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCommitments(self, request, context):
+        """Lists an account's commitments by id, page by page. NOT_FOUND for an unknown account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCommitment(self, request, context):
+        """Changes the fields that the mask names, as if they had always been so: what bills carried is corrected on the next.
+        May be repeated. Another etag than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCommitment(self, request, context):
+        """Deletes a commitment as if it had never been: what bills carried of it is taken back on the next. ETAG_MISMATCH says
+        that it has changed; NOT_FOUND is the answer when it does not exist, as to a repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBalance(self, request, context):
+        """Creates a balance, which is empty. May be repeated. NOT_FOUND for an unknown account, ALREADY_EXISTS for an id with
+        other content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBalance(self, request, context):
+        """Returns a balance, or NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBalances(self, request, context):
+        """Lists an account's balances by id, page by page. NOT_FOUND for an unknown account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBalance(self, request, context):
+        """Changes the fields that the mask names, as if they had always been so: what bills carried is corrected on the next.
+        May be repeated. Another etag than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE, a time
+        that leaves a transaction outside TRANSACTION_OUTSIDE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBalance(self, request, context):
+        """Deletes a balance without transactions (IN_USE names one). ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBalanceTransaction(self, request, context):
+        """Puts an amount into a balance, or takes one out. May be repeated. NOT_FOUND for an unknown balance, ALREADY_EXISTS
+        for an id with other content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBalanceTransactions(self, request, context):
+        """Lists a balance's transactions by id, page by page. NOT_FOUND for an unknown balance.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBalanceTransaction(self, request, context):
+        """Deletes a transaction as if it had never been: what bills carried is corrected on the next. NOT_FOUND is the answer
+        when it does not exist, as to a repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -544,6 +709,71 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeRequest.FromString,
                     response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeResponse.SerializeToString,
             ),
+            'CreateCommitment': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCommitment,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateCommitmentRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateCommitmentResponse.SerializeToString,
+            ),
+            'GetCommitment': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCommitment,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetCommitmentRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetCommitmentResponse.SerializeToString,
+            ),
+            'ListCommitments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCommitments,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListCommitmentsRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListCommitmentsResponse.SerializeToString,
+            ),
+            'UpdateCommitment': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCommitment,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateCommitmentRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateCommitmentResponse.SerializeToString,
+            ),
+            'DeleteCommitment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCommitment,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCommitmentRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCommitmentResponse.SerializeToString,
+            ),
+            'CreateBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBalance,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceResponse.SerializeToString,
+            ),
+            'GetBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBalance,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetBalanceRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.GetBalanceResponse.SerializeToString,
+            ),
+            'ListBalances': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBalances,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalancesRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalancesResponse.SerializeToString,
+            ),
+            'UpdateBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBalance,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateBalanceRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateBalanceResponse.SerializeToString,
+            ),
+            'DeleteBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBalance,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceResponse.SerializeToString,
+            ),
+            'CreateBalanceTransaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBalanceTransaction,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceTransactionRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceTransactionResponse.SerializeToString,
+            ),
+            'ListBalanceTransactions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBalanceTransactions,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalanceTransactionsRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalanceTransactionsResponse.SerializeToString,
+            ),
+            'DeleteBalanceTransaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBalanceTransaction,
+                    request_deserializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceTransactionRequest.FromString,
+                    response_serializer=ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceTransactionResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'ratel.account.v1.AccountService', rpc_method_handlers)
@@ -554,7 +784,7 @@ def add_AccountServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
     """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, grants of promotions,
-    purchases of add-ons, and ad-hoc charges.
+    purchases of add-ons, ad-hoc charges, commitments, and balances with their transactions.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -1307,6 +1537,357 @@ class AccountService:
             '/ratel.account.v1.AccountService/DeleteAdHocCharge',
             ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeRequest.SerializeToString,
             ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteAdHocChargeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCommitment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/CreateCommitment',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreateCommitmentRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreateCommitmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCommitment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/GetCommitment',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.GetCommitmentRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.GetCommitmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCommitments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/ListCommitments',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListCommitmentsRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListCommitmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCommitment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/UpdateCommitment',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateCommitmentRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateCommitmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCommitment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/DeleteCommitment',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCommitmentRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteCommitmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/CreateBalance',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/GetBalance',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.GetBalanceRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.GetBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBalances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/ListBalances',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalancesRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/UpdateBalance',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateBalanceRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.UpdateBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/DeleteBalance',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBalanceTransaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/CreateBalanceTransaction',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceTransactionRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.CreateBalanceTransactionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBalanceTransactions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/ListBalanceTransactions',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalanceTransactionsRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.ListBalanceTransactionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBalanceTransaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ratel.account.v1.AccountService/DeleteBalanceTransaction',
+            ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceTransactionRequest.SerializeToString,
+            ratel_dot_account_dot_v1_dot_account__service__pb2.DeleteBalanceTransactionResponse.FromString,
             options,
             channel_credentials,
             insecure,

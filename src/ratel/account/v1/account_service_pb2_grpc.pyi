@@ -14,7 +14,7 @@ GRPC_VERSION: str
 
 class AccountServiceStub:
     """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, grants of promotions,
-    purchases of add-ons, and ad-hoc charges.
+    purchases of add-ons, ad-hoc charges, commitments, and balances with their transactions.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -105,10 +105,53 @@ class AccountServiceStub:
     """Deletes an ad-hoc charge; what bills carried of it is taken back on the next. ETAG_MISMATCH says that it has
     changed; NOT_FOUND is the answer when it does not exist, as to a repeat.
     """
+    CreateCommitment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateCommitmentRequest, _account_service_pb2.CreateCommitmentResponse]
+    """Creates a commitment. May be repeated. NOT_FOUND for an unknown account or plan, ALREADY_EXISTS for an id with other
+    content.
+    """
+    GetCommitment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetCommitmentRequest, _account_service_pb2.GetCommitmentResponse]
+    """Returns a commitment, or NOT_FOUND."""
+    ListCommitments: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListCommitmentsRequest, _account_service_pb2.ListCommitmentsResponse]
+    """Lists an account's commitments by id, page by page. NOT_FOUND for an unknown account."""
+    UpdateCommitment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateCommitmentRequest, _account_service_pb2.UpdateCommitmentResponse]
+    """Changes the fields that the mask names, as if they had always been so: what bills carried is corrected on the next.
+    May be repeated. Another etag than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+    """
+    DeleteCommitment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.DeleteCommitmentRequest, _account_service_pb2.DeleteCommitmentResponse]
+    """Deletes a commitment as if it had never been: what bills carried of it is taken back on the next. ETAG_MISMATCH says
+    that it has changed; NOT_FOUND is the answer when it does not exist, as to a repeat.
+    """
+    CreateBalance: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateBalanceRequest, _account_service_pb2.CreateBalanceResponse]
+    """Creates a balance, which is empty. May be repeated. NOT_FOUND for an unknown account, ALREADY_EXISTS for an id with
+    other content.
+    """
+    GetBalance: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetBalanceRequest, _account_service_pb2.GetBalanceResponse]
+    """Returns a balance, or NOT_FOUND."""
+    ListBalances: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListBalancesRequest, _account_service_pb2.ListBalancesResponse]
+    """Lists an account's balances by id, page by page. NOT_FOUND for an unknown account."""
+    UpdateBalance: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateBalanceRequest, _account_service_pb2.UpdateBalanceResponse]
+    """Changes the fields that the mask names, as if they had always been so: what bills carried is corrected on the next.
+    May be repeated. Another etag than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE, a time
+    that leaves a transaction outside TRANSACTION_OUTSIDE.
+    """
+    DeleteBalance: _aio.UnaryUnaryMultiCallable[_account_service_pb2.DeleteBalanceRequest, _account_service_pb2.DeleteBalanceResponse]
+    """Deletes a balance without transactions (IN_USE names one). ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+    answer when it does not exist, as to a repeat.
+    """
+    CreateBalanceTransaction: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateBalanceTransactionRequest, _account_service_pb2.CreateBalanceTransactionResponse]
+    """Puts an amount into a balance, or takes one out. May be repeated. NOT_FOUND for an unknown balance, ALREADY_EXISTS
+    for an id with other content.
+    """
+    ListBalanceTransactions: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListBalanceTransactionsRequest, _account_service_pb2.ListBalanceTransactionsResponse]
+    """Lists a balance's transactions by id, page by page. NOT_FOUND for an unknown balance."""
+    DeleteBalanceTransaction: _aio.UnaryUnaryMultiCallable[_account_service_pb2.DeleteBalanceTransactionRequest, _account_service_pb2.DeleteBalanceTransactionResponse]
+    """Deletes a transaction as if it had never been: what bills carried is corrected on the next. NOT_FOUND is the answer
+    when it does not exist, as to a repeat.
+    """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps accounts and what they have agreed to: attachments to plans, counter adjustments, grants of promotions,
-    purchases of add-ons, and ad-hoc charges.
+    purchases of add-ons, ad-hoc charges, commitments, and balances with their transactions.
 
     Creates may be repeated: the same id with the same content returns what is stored, with other content ALREADY_EXISTS.
     Every mistake of a request is answered at once as INVALID_ARGUMENT with the field's path and the rule, and nothing is
@@ -364,6 +407,127 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_account_service_pb2.DeleteAdHocChargeResponse]:
         """Deletes an ad-hoc charge; what bills carried of it is taken back on the next. ETAG_MISMATCH says that it has
         changed; NOT_FOUND is the answer when it does not exist, as to a repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateCommitment(
+        self,
+        request: _account_service_pb2.CreateCommitmentRequest,
+        context: _aio.ServicerContext[_account_service_pb2.CreateCommitmentRequest, _abc.Awaitable[_account_service_pb2.CreateCommitmentResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.CreateCommitmentResponse]:
+        """Creates a commitment. May be repeated. NOT_FOUND for an unknown account or plan, ALREADY_EXISTS for an id with other
+        content.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCommitment(
+        self,
+        request: _account_service_pb2.GetCommitmentRequest,
+        context: _aio.ServicerContext[_account_service_pb2.GetCommitmentRequest, _abc.Awaitable[_account_service_pb2.GetCommitmentResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.GetCommitmentResponse]:
+        """Returns a commitment, or NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListCommitments(
+        self,
+        request: _account_service_pb2.ListCommitmentsRequest,
+        context: _aio.ServicerContext[_account_service_pb2.ListCommitmentsRequest, _abc.Awaitable[_account_service_pb2.ListCommitmentsResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.ListCommitmentsResponse]:
+        """Lists an account's commitments by id, page by page. NOT_FOUND for an unknown account."""
+
+    @_abc_1.abstractmethod
+    def UpdateCommitment(
+        self,
+        request: _account_service_pb2.UpdateCommitmentRequest,
+        context: _aio.ServicerContext[_account_service_pb2.UpdateCommitmentRequest, _abc.Awaitable[_account_service_pb2.UpdateCommitmentResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.UpdateCommitmentResponse]:
+        """Changes the fields that the mask names, as if they had always been so: what bills carried is corrected on the next.
+        May be repeated. Another etag than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteCommitment(
+        self,
+        request: _account_service_pb2.DeleteCommitmentRequest,
+        context: _aio.ServicerContext[_account_service_pb2.DeleteCommitmentRequest, _abc.Awaitable[_account_service_pb2.DeleteCommitmentResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.DeleteCommitmentResponse]:
+        """Deletes a commitment as if it had never been: what bills carried of it is taken back on the next. ETAG_MISMATCH says
+        that it has changed; NOT_FOUND is the answer when it does not exist, as to a repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateBalance(
+        self,
+        request: _account_service_pb2.CreateBalanceRequest,
+        context: _aio.ServicerContext[_account_service_pb2.CreateBalanceRequest, _abc.Awaitable[_account_service_pb2.CreateBalanceResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.CreateBalanceResponse]:
+        """Creates a balance, which is empty. May be repeated. NOT_FOUND for an unknown account, ALREADY_EXISTS for an id with
+        other content.
+        """
+
+    @_abc_1.abstractmethod
+    def GetBalance(
+        self,
+        request: _account_service_pb2.GetBalanceRequest,
+        context: _aio.ServicerContext[_account_service_pb2.GetBalanceRequest, _abc.Awaitable[_account_service_pb2.GetBalanceResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.GetBalanceResponse]:
+        """Returns a balance, or NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListBalances(
+        self,
+        request: _account_service_pb2.ListBalancesRequest,
+        context: _aio.ServicerContext[_account_service_pb2.ListBalancesRequest, _abc.Awaitable[_account_service_pb2.ListBalancesResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.ListBalancesResponse]:
+        """Lists an account's balances by id, page by page. NOT_FOUND for an unknown account."""
+
+    @_abc_1.abstractmethod
+    def UpdateBalance(
+        self,
+        request: _account_service_pb2.UpdateBalanceRequest,
+        context: _aio.ServicerContext[_account_service_pb2.UpdateBalanceRequest, _abc.Awaitable[_account_service_pb2.UpdateBalanceResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.UpdateBalanceResponse]:
+        """Changes the fields that the mask names, as if they had always been so: what bills carried is corrected on the next.
+        May be repeated. Another etag than the stored is ETAG_MISMATCH, a field that never changes FIELD_IMMUTABLE, a time
+        that leaves a transaction outside TRANSACTION_OUTSIDE.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteBalance(
+        self,
+        request: _account_service_pb2.DeleteBalanceRequest,
+        context: _aio.ServicerContext[_account_service_pb2.DeleteBalanceRequest, _abc.Awaitable[_account_service_pb2.DeleteBalanceResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.DeleteBalanceResponse]:
+        """Deletes a balance without transactions (IN_USE names one). ETAG_MISMATCH says that it has changed; NOT_FOUND is the
+        answer when it does not exist, as to a repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateBalanceTransaction(
+        self,
+        request: _account_service_pb2.CreateBalanceTransactionRequest,
+        context: _aio.ServicerContext[_account_service_pb2.CreateBalanceTransactionRequest, _abc.Awaitable[_account_service_pb2.CreateBalanceTransactionResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.CreateBalanceTransactionResponse]:
+        """Puts an amount into a balance, or takes one out. May be repeated. NOT_FOUND for an unknown balance, ALREADY_EXISTS
+        for an id with other content.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBalanceTransactions(
+        self,
+        request: _account_service_pb2.ListBalanceTransactionsRequest,
+        context: _aio.ServicerContext[_account_service_pb2.ListBalanceTransactionsRequest, _abc.Awaitable[_account_service_pb2.ListBalanceTransactionsResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.ListBalanceTransactionsResponse]:
+        """Lists a balance's transactions by id, page by page. NOT_FOUND for an unknown balance."""
+
+    @_abc_1.abstractmethod
+    def DeleteBalanceTransaction(
+        self,
+        request: _account_service_pb2.DeleteBalanceTransactionRequest,
+        context: _aio.ServicerContext[_account_service_pb2.DeleteBalanceTransactionRequest, _abc.Awaitable[_account_service_pb2.DeleteBalanceTransactionResponse]],
+    ) -> _abc.Awaitable[_account_service_pb2.DeleteBalanceTransactionResponse]:
+        """Deletes a transaction as if it had never been: what bills carried is corrected on the next. NOT_FOUND is the answer
+        when it does not exist, as to a repeat.
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _aio.Server) -> None: ...

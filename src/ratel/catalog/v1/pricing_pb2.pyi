@@ -176,6 +176,7 @@ class Pricing(_message.Message):
     COUNTER_TERMS_FIELD_NUMBER: _builtins.int
     ACCUMULATE_FIELD_NUMBER: _builtins.int
     ACCUMULATION_MODE_FIELD_NUMBER: _builtins.int
+    OVERAGE_BANDS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
@@ -262,6 +263,13 @@ class Pricing(_message.Message):
         """Says how a counter is billed. Only for a counter; absent: every term has its default."""
 
     @_builtins.property
+    def overage_bands(self) -> _containers.RepeatedCompositeFieldContainer[Global___Band]:
+        """By which usage is priced, each unit at its own band and counted from zero, that commitments or balances might pay
+        for but are used up. With neither fixed prices nor blocks (OVERAGE_BAND); only for usage that is charged, with
+        cumulative true and accumulate false (OVERAGE_UNEXPECTED). At most 100. Empty: by the bands.
+        """
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created. Set by the server."""
 
@@ -296,13 +304,14 @@ class Pricing(_message.Message):
         counter_terms: Global___CounterTerms | None = ...,
         accumulate: _builtins.bool = ...,
         accumulation_mode: Global___AccumulationMode.ValueType = ...,
+        overage_bands: _abc.Iterable[Global___Band] | None = ...,
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cumulative", b"_cumulative", "_maximum_spend", b"_maximum_spend", "_minimum_spend", b"_minimum_spend", "_minimum_spend_in_advance", b"_minimum_spend_in_advance", "aggregation_id", b"aggregation_id", "compound_aggregation_id", b"compound_aggregation_id", "counter_id", b"counter_id", "counter_terms", b"counter_terms", "create_time", b"create_time", "cumulative", b"cumulative", "end_time", b"end_time", "maximum_spend", b"maximum_spend", "minimum_spend", b"minimum_spend", "minimum_spend_in_advance", b"minimum_spend_in_advance", "owner", b"owner", "plan_id", b"plan_id", "plan_template_id", b"plan_template_id", "priced", b"priced", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cumulative", b"_cumulative", "_maximum_spend", b"_maximum_spend", "_minimum_spend", b"_minimum_spend", "_minimum_spend_in_advance", b"_minimum_spend_in_advance", "accumulate", b"accumulate", "accumulation_mode", b"accumulation_mode", "aggregation_id", b"aggregation_id", "apply_as", b"apply_as", "bands", b"bands", "charge_zero", b"charge_zero", "compound_aggregation_id", b"compound_aggregation_id", "counter_id", b"counter_id", "counter_terms", b"counter_terms", "create_time", b"create_time", "cumulative", b"cumulative", "description", b"description", "end_time", b"end_time", "etag", b"etag", "id", b"id", "maximum_spend", b"maximum_spend", "maximum_spend_description", b"maximum_spend_description", "minimum_spend", b"minimum_spend", "minimum_spend_description", b"minimum_spend_description", "minimum_spend_in_advance", b"minimum_spend_in_advance", "owner", b"owner", "plan_id", b"plan_id", "plan_template_id", b"plan_template_id", "pool", b"pool", "priced", b"priced", "pricing_type", b"pricing_type", "segment", b"segment", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cumulative", b"_cumulative", "_maximum_spend", b"_maximum_spend", "_minimum_spend", b"_minimum_spend", "_minimum_spend_in_advance", b"_minimum_spend_in_advance", "accumulate", b"accumulate", "accumulation_mode", b"accumulation_mode", "aggregation_id", b"aggregation_id", "apply_as", b"apply_as", "bands", b"bands", "charge_zero", b"charge_zero", "compound_aggregation_id", b"compound_aggregation_id", "counter_id", b"counter_id", "counter_terms", b"counter_terms", "create_time", b"create_time", "cumulative", b"cumulative", "description", b"description", "end_time", b"end_time", "etag", b"etag", "id", b"id", "maximum_spend", b"maximum_spend", "maximum_spend_description", b"maximum_spend_description", "minimum_spend", b"minimum_spend", "minimum_spend_description", b"minimum_spend_description", "minimum_spend_in_advance", b"minimum_spend_in_advance", "overage_bands", b"overage_bands", "owner", b"owner", "plan_id", b"plan_id", "plan_template_id", b"plan_template_id", "pool", b"pool", "priced", b"priced", "pricing_type", b"pricing_type", "segment", b"segment", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cumulative: _TypeAlias = _typing.Literal["cumulative"]  # noqa: Y015
     _WhichOneofArgType__cumulative: _TypeAlias = _typing.Literal["_cumulative", b"_cumulative"]  # noqa: Y015

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fratel/catalog/v1/settings.proto\x12\x10ratel.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x05\n\x08Settings\x12\x1c\n\ttime_zone\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12+\n\x10\x64\x65\x66\x61ult_currency\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\"\n\x1astanding_charge_in_advance\x18\x03 \x01(\x08\x12 \n\x18minimum_spend_in_advance\x18\x04 \x01(\x08\x12\x39\n\tday_epoch\x18\x05 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12:\n\nweek_epoch\x18\x06 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12;\n\x0bmonth_epoch\x18\x07 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12:\n\nyear_epoch\x18\x08 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12\x41\n\rrounding_mode\x18\t \x01(\x0e\x32\x1e.ratel.catalog.v1.RoundingModeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x41\n\x0e\x63urrency_rates\x18\n \x03(\x0b\x32\x1e.ratel.catalog.v1.CurrencyRateB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0c\n\x04\x65tag\x18Z \x01(\t\x12/\n\x0b\x63reate_time\x18[ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\\ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"y\n\x0c\x43urrencyRate\x12(\n\rfrom_currency\x18\x01 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12&\n\x0bto_currency\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x17\n\x04rate\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@*}\n\x0cRoundingMode\x12\x1d\n\x19ROUNDING_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15ROUNDING_MODE_HALF_UP\x10\x01\x12\x1b\n\x17ROUNDING_MODE_HALF_EVEN\x10\x02\x12\x16\n\x12ROUNDING_MODE_DOWN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fratel/catalog/v1/settings.proto\x12\x10ratel.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x05\n\x08Settings\x12\x1c\n\ttime_zone\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12+\n\x10\x64\x65\x66\x61ult_currency\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\"\n\x1astanding_charge_in_advance\x18\x03 \x01(\x08\x12 \n\x18minimum_spend_in_advance\x18\x04 \x01(\x08\x12\x39\n\tday_epoch\x18\x05 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12:\n\nweek_epoch\x18\x06 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12;\n\x0bmonth_epoch\x18\x07 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12:\n\nyear_epoch\x18\x08 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12\x41\n\rrounding_mode\x18\t \x01(\x0e\x32\x1e.ratel.catalog.v1.RoundingModeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x41\n\x0e\x63urrency_rates\x18\n \x03(\x0b\x32\x1e.ratel.catalog.v1.CurrencyRateB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12!\n\x19\x63ommitment_fee_in_advance\x18\r \x01(\x08\x12O\n\x18\x63redit_application_order\x18\x0e \x03(\x0e\x32\x1c.ratel.catalog.v1.CreditKindB\x0f\xbaH\x0c\x92\x01\t\"\x07\x82\x01\x04\x10\x01 \x00\x12\x0c\n\x04\x65tag\x18Z \x01(\t\x12/\n\x0b\x63reate_time\x18[ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\\ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"y\n\x0c\x43urrencyRate\x12(\n\rfrom_currency\x18\x01 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12&\n\x0bto_currency\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x17\n\x04rate\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@*}\n\x0cRoundingMode\x12\x1d\n\x19ROUNDING_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15ROUNDING_MODE_HALF_UP\x10\x01\x12\x1b\n\x17ROUNDING_MODE_HALF_EVEN\x10\x02\x12\x16\n\x12ROUNDING_MODE_DOWN\x10\x03*^\n\nCreditKind\x12\x1b\n\x17\x43REDIT_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43REDIT_KIND_COMMITMENT\x10\x01\x12\x17\n\x13\x43REDIT_KIND_BALANCE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,16 +49,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETTINGS'].fields_by_name['rounding_mode']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_SETTINGS'].fields_by_name['currency_rates']._loaded_options = None
   _globals['_SETTINGS'].fields_by_name['currency_rates']._serialized_options = b'\272H\006\222\001\003\020\350\007'
+  _globals['_SETTINGS'].fields_by_name['credit_application_order']._loaded_options = None
+  _globals['_SETTINGS'].fields_by_name['credit_application_order']._serialized_options = b'\272H\014\222\001\t\"\007\202\001\004\020\001 \000'
   _globals['_CURRENCYRATE'].fields_by_name['from_currency']._loaded_options = None
   _globals['_CURRENCYRATE'].fields_by_name['from_currency']._serialized_options = b'\272H\016r\0142\n^[A-Z]{3}$'
   _globals['_CURRENCYRATE'].fields_by_name['to_currency']._loaded_options = None
   _globals['_CURRENCYRATE'].fields_by_name['to_currency']._serialized_options = b'\272H\016r\0142\n^[A-Z]{3}$'
   _globals['_CURRENCYRATE'].fields_by_name['rate']._loaded_options = None
   _globals['_CURRENCYRATE'].fields_by_name['rate']._serialized_options = b'\272H\006r\004\020\001\030@'
-  _globals['_ROUNDINGMODE']._serialized_start=882
-  _globals['_ROUNDINGMODE']._serialized_end=1007
+  _globals['_ROUNDINGMODE']._serialized_start=998
+  _globals['_ROUNDINGMODE']._serialized_end=1123
+  _globals['_CREDITKIND']._serialized_start=1125
+  _globals['_CREDITKIND']._serialized_end=1219
   _globals['_SETTINGS']._serialized_start=116
-  _globals['_SETTINGS']._serialized_end=757
-  _globals['_CURRENCYRATE']._serialized_start=759
-  _globals['_CURRENCYRATE']._serialized_end=880
+  _globals['_SETTINGS']._serialized_end=873
+  _globals['_CURRENCYRATE']._serialized_start=875
+  _globals['_CURRENCYRATE']._serialized_end=996
 # @@protoc_insertion_point(module_scope)

@@ -48,6 +48,30 @@ ROUNDING_MODE_DOWN: RoundingMode.ValueType  # 3
 """Toward zero."""
 Global___RoundingMode: _TypeAlias = RoundingMode  # noqa: Y015
 
+class _CreditKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CreditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CreditKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CREDIT_KIND_UNSPECIFIED: _CreditKind.ValueType  # 0
+    """Not said; refused."""
+    CREDIT_KIND_COMMITMENT: _CreditKind.ValueType  # 1
+    """A commitment."""
+    CREDIT_KIND_BALANCE: _CreditKind.ValueType  # 2
+    """A balance, or what of one rolled over."""
+
+class CreditKind(_CreditKind, metaclass=_CreditKindEnumTypeWrapper):
+    """What can pay for charges."""
+
+CREDIT_KIND_UNSPECIFIED: CreditKind.ValueType  # 0
+"""Not said; refused."""
+CREDIT_KIND_COMMITMENT: CreditKind.ValueType  # 1
+"""A commitment."""
+CREDIT_KIND_BALANCE: CreditKind.ValueType  # 2
+"""A balance, or what of one rolled over."""
+Global___CreditKind: _TypeAlias = CreditKind  # noqa: Y015
+
 @_typing.final
 class Settings(_message.Message):
     """What holds for the whole deployment. There is one; it exists from the start with the defaults named here."""
@@ -64,6 +88,8 @@ class Settings(_message.Message):
     YEAR_EPOCH_FIELD_NUMBER: _builtins.int
     ROUNDING_MODE_FIELD_NUMBER: _builtins.int
     CURRENCY_RATES_FIELD_NUMBER: _builtins.int
+    COMMITMENT_FEE_IN_ADVANCE_FIELD_NUMBER: _builtins.int
+    CREDIT_APPLICATION_ORDER_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
@@ -85,6 +111,8 @@ class Settings(_message.Message):
     """Where the grid of annual periods is anchored, YYYY-MM-DD. Empty: 1970-01-01."""
     rounding_mode: Global___RoundingMode.ValueType
     """How a line item's amount is rounded to the currency's digits. Default HALF_UP."""
+    commitment_fee_in_advance: _builtins.bool
+    """Whether the fees of a commitment's schedule fall due as their periods begin where it does not say. Default false."""
     etag: _builtins.str
     """Changes with every write; give it back on update or delete to be refused when somebody else wrote in between. Set
     by the server.
@@ -93,6 +121,12 @@ class Settings(_message.Message):
     def currency_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyRate]:
         """By which amounts are converted for accounts and bills in another currency; at most one for each pair of currencies. A
         rate is never turned round: one from EUR to USD says nothing about USD to EUR. 0 to 1000.
+        """
+
+    @_builtins.property
+    def credit_application_order(self) -> _containers.RepeatedScalarFieldContainer[Global___CreditKind.ValueType]:
+        """What pays first for charges; each kind at most once, those not named come last. Empty: commitments, then balances.
+        An account's own order wins.
         """
 
     @_builtins.property
@@ -116,13 +150,15 @@ class Settings(_message.Message):
         year_epoch: _builtins.str = ...,
         rounding_mode: Global___RoundingMode.ValueType = ...,
         currency_rates: _abc.Iterable[Global___CurrencyRate] | None = ...,
+        commitment_fee_in_advance: _builtins.bool = ...,
+        credit_application_order: _abc.Iterable[Global___CreditKind.ValueType] | None = ...,
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_rates", b"currency_rates", "day_epoch", b"day_epoch", "default_currency", b"default_currency", "etag", b"etag", "minimum_spend_in_advance", b"minimum_spend_in_advance", "month_epoch", b"month_epoch", "rounding_mode", b"rounding_mode", "standing_charge_in_advance", b"standing_charge_in_advance", "time_zone", b"time_zone", "update_time", b"update_time", "week_epoch", b"week_epoch", "year_epoch", b"year_epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_fee_in_advance", b"commitment_fee_in_advance", "create_time", b"create_time", "credit_application_order", b"credit_application_order", "currency_rates", b"currency_rates", "day_epoch", b"day_epoch", "default_currency", b"default_currency", "etag", b"etag", "minimum_spend_in_advance", b"minimum_spend_in_advance", "month_epoch", b"month_epoch", "rounding_mode", b"rounding_mode", "standing_charge_in_advance", b"standing_charge_in_advance", "time_zone", b"time_zone", "update_time", b"update_time", "week_epoch", b"week_epoch", "year_epoch", b"year_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,9 +3,14 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeAlias
 
 from ratel.core.currency import Tally
 from ratel.core.period import Period
+from ratel.core.plan import CreditKind
+
+SourceKey: TypeAlias = tuple[CreditKind, str, bool]
+"""Names what pays: a commitment, or a balance in its term or, with true, after it."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,8 @@ class Book:
 
     Attributes:
         granted: by grant id.
+        consumed: of each source, in the currencies of the bills.
     """
 
     granted: dict[str, Granted] = field(default_factory=lambda: defaultdict(Granted))
+    consumed: dict[SourceKey, Tally] = field(default_factory=lambda: defaultdict(Tally))

@@ -1,8 +1,8 @@
 """What the passes share: usage sorted by the pricing that takes it, and the line items made so far."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
 
@@ -58,6 +58,7 @@ class Draft:
         includes: tells which charges are credited here: on a bill, those that fall due together.
         book: what is remembered from draft to draft.
         exchange: what brings its line items into one currency, before anything acts on several of them.
+        invoice_time: when the day of a bill begins; far back if there is no bill.
     """
 
     scope: Scope
@@ -67,16 +68,29 @@ class Draft:
     includes: Callable[[LineItem], bool] = _every
     book: Book = field(default_factory=Book)
     exchange: Exchange = Exchange()
+    invoice_time: datetime = datetime.min.replace(tzinfo=UTC)
     _remainder: Remainder | None = None
 
     @property
     def remainder(self) -> Remainder:
         """What maximums and credits left of the line items so far; passes after the credits keep it true."""
         if self._remainder is None:
-            windows = (window for each in self.thing_usages for window in each.thing_part.windows)
-            apply_as = {window.pricing.id: window.pricing.apply_as for window in windows}
+            apply_as = {each.id: each.apply_as for each in self.pricings.values()}
             self._remainder = remainder_of(self.line_items, apply_as)
         return self._remainder
+
+    @property
+    def pricings(self) -> Mapping[str, Pricing]:
+        """The pricings of all windows, by id."""
+        windows = (window for each in self.thing_usages for window in each.thing_part.windows)
+        return {window.pricing.id: window.pricing for window in windows}
+
+    def take_back(self, item: LineItem, amount: Decimal) -> LineItem:
+        """Put a line item with so much less in the place of one, and return it (R7.4)."""
+        less = replace(item, amount=item.amount - amount, taken_back=item.taken_back + amount)
+        place = next(place for place, each in enumerate(self.line_items) if each is item)
+        self.line_items[place] = less
+        return less
 
     def in_order(self, line_items: Iterable[LineItem]) -> list[LineItem]:
         """Return line items by attachment, priced thing, segment and time."""

@@ -6,13 +6,14 @@ together, however late it is billed: so what is due does not depend on when bill
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
-from ratel.core.bill import LineItem, UnattachedUsage, UnpricedUsage
+from ratel.core.account_rating import UnattachedUsage, UnpricedUsage
+from ratel.core.bill import LineItem
 from ratel.core.currency import Exchanges
 from ratel.core.integral import Partials
 from ratel.core.limits import BILL_WINDOWS_MAX
@@ -21,6 +22,8 @@ from ratel.core.period import Frequency, Grid, Period, local_date, start_of_day
 from ratel.core.plan import bill_grid
 from ratel.core.rating.conversion import convert
 from ratel.core.rating.draft import Draft, ThingUsage
+from ratel.core.rating.drawdown import draw_downs
+from ratel.core.rating.fees import fees
 from ratel.core.rating.purchases import dated_items
 from ratel.core.rating.rate import BILL_PASSES, SERVICE_PASSES, add_passes, empty_draft
 from ratel.core.rating.scope import Budget, RatingContext, Scope, services_of, thing_parts_of, unattached_reads
@@ -29,6 +32,9 @@ from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, 
 
 _FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _MARGIN: Final = timedelta(days=2)
+
+OWED_PASSES: Final = (*BILL_PASSES, draw_downs)
+"""What acts on the line items of one bill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,8 @@ def survey_due(context: RatingContext, frequency: Frequency, invoice_date: date)
         Invalid: there are more than `BILL_WINDOWS_MAX` windows, at ``invoice_date``.
         PeriodInvalid: a bill period reaches outside the years 1 to 9999.
     """
-    services = tuple(_services(context, frequency, invoice_date))
+    frequencies = _frequencies(context, frequency)
+    services = tuple(_services(context, frequencies, invoice_date))
     budget = Budget(BILL_WINDOWS_MAX, "invoice_date")
     parts = tuple(part for service in services for part in budget.spend(_parts(service, invoice_date)))
     thing_parts = (_without_usage_to_come(each, invoice_date) for each in thing_parts_of(services, parts, context.cuts))
@@ -88,16 +95,25 @@ def survey_due(context: RatingContext, frequency: Frequency, invoice_date: date)
     if closed is not None:
         reads = tuple(unattached_reads(context, services_of(context, closed), closed))
     asked = closed or known_period(invoice_date)
-    dated = tuple(_dated(context, frequency, invoice_date))
-    return Scope(context, asked, services, parts, tuple(budget.spend_windows(thing_parts)), reads, dated=dated)
+    dated = tuple(_dated(context, frequencies, invoice_date))
+    windows = tuple(budget.spend_windows(thing_parts))
+    return Scope(context, asked, services, parts, windows, reads, dated=dated, frequency=frequency)
 
 
-def _services(context: RatingContext, frequency: Frequency, invoice_date: date) -> Iterator[Service]:
+def _frequencies(context: RatingContext, frequency: Frequency) -> frozenset[Frequency]:
+    """Return whose bills must be replayed: those of all frequencies if commitments or balances pay on each."""
+    if not (context.commitments or context.balances):
+        return frozenset((frequency,))
+    attached = {context.plans[each.plan_id].template.frequency for each in context.attachments}
+    return frozenset((frequency, main_frequency(context), *attached))
+
+
+def _services(context: RatingContext, frequencies: Set[Frequency], invoice_date: date) -> Iterator[Service]:
     for attachment in sorted(context.attachments, key=lambda each: (each.period.start, each.id)):
         plan = context.plans[attachment.plan_id]
         grid = plan.grid(attachment.epoch, context.account.epoch)
         invoice_time = start_of_day(invoice_date, grid.zone)
-        if plan.template.frequency is frequency and attachment.period.start <= invoice_time:
+        if plan.template.frequency in frequencies and attachment.period.start <= invoice_time:
             # As far as what is paid in advance reaches.
             last = grid.boundary(grid.number_at(invoice_time) + plan.terms.standing_charge_interval)
             service = service_of(context.account, attachment, plan, Period(attachment.period.start, last))
@@ -136,13 +152,14 @@ def main_frequency(context: RatingContext) -> Frequency:
     return context.plans[first.plan_id].template.frequency if first else Frequency.MONTHLY
 
 
-def _dated(context: RatingContext, frequency: Frequency, invoice_date: date) -> Iterator[tuple[date, LineItem]]:
+def _dated(context: RatingContext, frequencies: Set[Frequency], invoice_date: date) -> Iterator[tuple[date, LineItem]]:
     """Yield what falls due at an instant, with the day: where the account's own bill periods next begin."""
-    if frequency is not main_frequency(context):
+    frequency = main_frequency(context)
+    if frequency not in frequencies:
         return
     settings, epoch = context.settings, context.account.epoch
     grid = Grid(frequency, 1, settings.epoch(frequency) if epoch is None else epoch, settings.time_zone)
-    for item in dated_items(context):
+    for item in (*dated_items(context), *fees(context)):
         day = _boundary_from(grid, item.service.start)
         if day <= invoice_date:
             yield day, item
@@ -151,26 +168,32 @@ def _dated(context: RatingContext, frequency: Frequency, invoice_date: date) -> 
 # --- When it falls due ------------------------------------------------------------------------------------------------
 
 
+_Bill: TypeAlias = tuple[date, Frequency]
+_FREQUENCIES: Final = list(Frequency)
+
+
 class _Calendar:
-    """Says on which day line items fall due."""
+    """Says on which bill line items fall due."""
 
     def __init__(self, services: Iterable[Service]) -> None:
         self._services = {service.attachment.id: service for service in services}
         self._zone = next((service.grid.zone for service in self._services.values()), "UTC")
+        plans = [service.plan for service in self._services.values()]
+        self._frequencies = {plan.group.id: plan.template.frequency for plan in plans if plan.group is not None}
 
-    def date_of(self, item: LineItem) -> date:
-        """Return the day on which a line item falls due."""
+    def bill_of(self, item: LineItem) -> _Bill:
+        """Return the bill on which a line item falls due."""
         if not item.origin.attachment_id:  # of a plan group, in arrears
-            return local_date(end_of(item.bill_period), self._zone)
+            return local_date(end_of(item.bill_period), self._zone), self._frequencies[item.origin.plan_group_id]
         service = self._services[item.origin.attachment_id]
-        if not item.in_advance:
-            return _boundary_from(service.grid, end_of(item.service))
-        covered = item.bill_period.intersect(service.attachment.period) or item.service
-        return _boundary_from(service.grid, covered.start)
+        instant = end_of(item.service)
+        if item.in_advance:
+            instant = (item.bill_period.intersect(service.attachment.period) or item.service).start
+        return _boundary_from(service.grid, instant), service.plan.template.frequency
 
-    def is_due_on(self, day: date, item: LineItem) -> bool:
-        """Tell whether a line item falls due on a day."""
-        return self.date_of(item) == day
+    def is_due_on(self, bill: _Bill, item: LineItem) -> bool:
+        """Tell whether a line item falls due on a bill."""
+        return self.bill_of(item) == bill
 
 
 def _boundary_from(grid: Grid, instant: datetime) -> date:
@@ -180,10 +203,11 @@ def _boundary_from(grid: Grid, instant: datetime) -> date:
     return local_date(boundary if boundary == instant else grid.boundary(number + 1), grid.zone)
 
 
-def _days_of(part: Part) -> set[date]:
-    """Return the days on which something of a part may fall due."""
-    grid = part.service.grid
-    return {_boundary_from(grid, part.covered.start), local_date(end_of(part.bill_period), grid.zone)}
+def _bills_of(part: Part) -> set[_Bill]:
+    """Return the bills on which something of a part may fall due."""
+    grid, frequency = part.service.grid, part.service.plan.template.frequency
+    days = _boundary_from(grid, part.covered.start), local_date(end_of(part.bill_period), grid.zone)
+    return {(day, frequency) for day in days}
 
 
 @exact
@@ -202,36 +226,42 @@ def due(scope: Scope, partials: Partials, invoice_date: date, exchanges: Exchang
     """
     draft = empty_draft(scope, partials)
     add_passes(draft, SERVICE_PASSES)
-    calendar = _Calendar(scope.services)
+    bills = _by_bill(draft, _Calendar(scope.services))
     items: list[DueItem] = []
-    for day, found in sorted(_by_day(draft, calendar).items()):
+    for day, frequency in sorted(bills, key=lambda bill: (bill[0], _FREQUENCIES.index(bill[1]))):
         if day <= invoice_date:
-            found.exchange = draft.exchange if exchanges is None else exchanges.on(day)
+            found = bills[day, frequency]
+            if exchanges is not None and frequency is scope.frequency:
+                found.exchange = exchanges.on(day)
             convert(found)
-            add_passes(found, BILL_PASSES)
-            items += (DueItem(day, item) for item in found.line_items)
-    unpriced = tuple(unpriced_usages(draft))
+            add_passes(found, OWED_PASSES)
+            if frequency is scope.frequency:
+                items += (DueItem(day, item) for item in found.line_items)
+    billed = {each.attachment.id for each in scope.services if each.plan.template.frequency is scope.frequency}
+    unpriced = tuple(each for each in unpriced_usages(draft) if each.attachment_id in billed)
     return Due(tuple(items), unpriced, tuple(unattached_usages(scope, partials)))
 
 
-def _by_day(draft: Draft, calendar: _Calendar) -> dict[date, Draft]:
-    """Return for each day a draft with what falls due then, and with what may be credited then."""
-    usages: dict[date, list[ThingUsage]] = defaultdict(list)
-    items: dict[date, list[LineItem]] = defaultdict(list)
-    days = {part: _days_of(part) for part in draft.scope.parts}
+def _by_bill(draft: Draft, calendar: _Calendar) -> dict[_Bill, Draft]:
+    """Return for each bill a draft with what falls due then, and with what may be credited then."""
+    usages: dict[_Bill, list[ThingUsage]] = defaultdict(list)
+    items: dict[_Bill, list[LineItem]] = defaultdict(list)
+    bills = {part: _bills_of(part) for part in draft.scope.parts}
     for usage in draft.thing_usages:
-        for day in days[usage.thing_part.part]:
-            usages[day].append(usage)
+        for bill in bills[usage.thing_part.part]:
+            usages[bill].append(usage)
     for item in draft.line_items:
-        items[calendar.date_of(item)].append(item)
+        items[calendar.bill_of(item)].append(item)
     for day, item in draft.scope.dated:
-        items[day].append(item)
+        items[day, main_frequency(draft.scope.context)].append(item)
+    zone = draft.scope.context.settings.time_zone
     return {
-        day: replace(
+        bill: replace(
             draft,
-            thing_usages=tuple(usages[day]),
-            line_items=items[day],
-            includes=partial(calendar.is_due_on, day),
+            thing_usages=tuple(usages[bill]),
+            line_items=items[bill],
+            includes=partial(calendar.is_due_on, bill),
+            invoice_time=start_of_day(bill[0], zone),
         )
-        for day in usages.keys() | items.keys()
+        for bill in usages.keys() | items.keys()
     }

@@ -6,7 +6,7 @@ Of usage it is what its window came to meanwhile, of what is paid by time its da
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from ratel.core.bill import CounterWorkings, LineItem, LineItemKind, Segment, SpendWorkings, StandingChargeWorkings
 from ratel.core.money import ZERO, divide, round_amount
@@ -27,7 +27,7 @@ class Inside:
         self._services: Mapping[str, Service] = {each.attachment.id: each for each in draft.scope.services}
         self._exchange = draft.exchange
         self._usages: Mapping[_Place, ThingUsage] = {_place_of(usage): usage for usage in draft.thing_usages}
-        self._amounts: dict[tuple[object, ...], Mapping[Segment, Decimal]] = {}
+        self._parts: dict[tuple[object, ...], Mapping[Segment, LineItem]] = {}
 
     def net(self, charge: Charge, stretch: Period) -> Decimal:
         """Return the part of what is left of a charge, rounded: between zero and all that is left."""
@@ -51,7 +51,8 @@ class Inside:
                 part = rounded(self._service(item), divide(exact_amount, Decimal(workings.period_days)))
                 return self._exchange.amount(part, item.own_currency)
         if item.kind is LineItemKind.USAGE:
-            return self._of_usage(item, inside)
+            used = self._usage(item, inside)
+            return self._exchange.amount(used.amount, used.currency) if used else ZERO
         return charge.gross if stretch.contains(item.service.start) else ZERO
 
     def _service(self, item: LineItem) -> Service:
@@ -65,9 +66,13 @@ class Inside:
         part = divide(gross * self._days(item, inside), self._days(item, item.service))
         return round_amount(part, item.currency)
 
-    def _of_usage(self, item: LineItem, inside: Period) -> Decimal:
+    def usage(self, item: LineItem, inside: Period) -> LineItem:
+        """Return what a line item of usage was before it was converted, if only a part of its service is asked for."""
+        return cast(LineItem, self._usage(item, inside))
+
+    def _usage(self, item: LineItem, inside: Period) -> LineItem | None:
         key = (item.origin.attachment_id, item.bill_period, item.priced, item.pricing_id, item.service, inside)
-        if key not in self._amounts:
+        if key not in self._parts:
             usage = self._usages[key[:3]]
             windows = (
                 replace(window, asked=inside)
@@ -75,8 +80,8 @@ class Inside:
                 if window.pricing.id == item.pricing_id and window.asked == item.service
             )
             found = (each for window in windows for each in usage_of_window(usage, window))
-            self._amounts[key] = {each.segment: self._exchange.amount(each.amount, each.currency) for each in found}
-        return self._amounts[key].get(item.segment, ZERO)
+            self._parts[key] = {each.segment: each for each in found}
+        return self._parts[key].get(item.segment)
 
 
 def _place_of(usage: ThingUsage) -> _Place:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ratel.core.account import Attachment
-from ratel.core.bill import AccountRating
+from ratel.core.account_rating import AccountRating
 from ratel.core.errors import FieldInvalid
 from ratel.core.event import Events, Partial
 from ratel.core.instant import instant_from_microseconds, microseconds_from_instant

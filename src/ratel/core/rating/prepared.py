@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import Final, TypeAlias, cast
 
 from ratel.core.account import Account, Attachment
-from ratel.core.bill import AccountRating, LineItem, LineItemKind, PricedQuantity, Segment, UsageWorkings
+from ratel.core.account_rating import AccountRating
+from ratel.core.bill import LineItem, LineItemKind, PricedQuantity, Segment, UsageWorkings
 from ratel.core.compiled import CompiledThing, InForce
 from ratel.core.event import Partial
 from ratel.core.meter import Aggregation, Method

@@ -14,7 +14,7 @@ from ratel.core.rating.scope import RatingContext
 
 
 @dataclass(frozen=True, slots=True)
-class _Dated:
+class Dated:
     """What line items of one source share."""
 
     source_id: str
@@ -26,7 +26,8 @@ class _Dated:
     def item(
         self, kind: LineItemKind, exact_amount: Decimal, mode: RoundingMode, workings: PurchaseWorkings | None = None
     ) -> LineItem:
-        instant = Period(self.time, self.time + timedelta.resolution)
+        """Return a line item; runs inside `money.EXACT`."""
+        instant = instant_at(self.time)
         return LineItem(
             kind=kind,
             description=self.description,
@@ -44,6 +45,11 @@ class _Dated:
         )
 
 
+def instant_at(time: datetime) -> Period:
+    """Return the service of what falls due at an instant."""
+    return Period(time, time + timedelta.resolution)
+
+
 def dated_items(context: RatingContext) -> Iterator[LineItem]:
     """Yield the line items of all purchases, then of all ad-hoc charges, each by time, then id. In `money.EXACT`."""
     mode = context.settings.rounding_mode
@@ -58,7 +64,7 @@ def _purchase_items(purchase: Purchase, mode: RoundingMode) -> Iterator[LineItem
     add_on, time = purchase.add_on, purchase.due_time
     if time is None:
         return
-    dated = _Dated(purchase.order.id, add_on.name, time, add_on.currency, add_on.product_id)
+    dated = Dated(purchase.order.id, add_on.name, time, add_on.currency, add_on.product_id)
     workings = price_quantities(add_on, dict(purchase.order.quantities))
     yield dated.item(LineItemKind.PURCHASE, workings.amount, mode, workings)
     if purchase.pays_setup_fee and add_on.setup_fee is not None:
@@ -66,5 +72,5 @@ def _purchase_items(purchase: Purchase, mode: RoundingMode) -> Iterator[LineItem
 
 
 def _charge_item(charge: AdHocCharge, mode: RoundingMode) -> LineItem:
-    dated = _Dated(charge.id, charge.description, charge.time, charge.currency)
+    dated = Dated(charge.id, charge.description, charge.time, charge.currency)
     return dated.item(LineItemKind.AD_HOC, charge.amount, mode)

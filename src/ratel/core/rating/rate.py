@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
-from ratel.core.bill import AccountRating, LineItem, sum_by_currency
+from ratel.core.account_rating import AccountRating
+from ratel.core.bill import LineItem, sum_by_currency
 from ratel.core.integral import Partials, with_integrals
 from ratel.core.level import levels_by_counter
 from ratel.core.money import exact

@@ -15,8 +15,9 @@ from ratel.core.integral import changes_read
 from ratel.core.limits import BILL_WINDOWS_MAX, RATING_WINDOWS_MAX, RATING_YEARS_MAX
 from ratel.core.meter import Meter, counting_rollup
 from ratel.core.money import exact
-from ratel.core.period import Period
+from ratel.core.period import Frequency, Period
 from ratel.core.plan import Settings
+from ratel.core.prepayment import BalanceBook, Commitment
 from ratel.core.promotion import GrantedPromotion
 from ratel.core.purchase import AdHocCharge, Purchase
 from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, service_of, thing_part
@@ -35,6 +36,8 @@ class RatingContext:
         settings: what holds for accounts without a plan too.
         purchases: for bills only: all of them.
         ad_hoc_charges: for bills only: all of them.
+        commitments: for bills only: all of them; `plans` has those of their fee schedules too.
+        balances: for bills only: all of them.
     """
 
     account: Account
@@ -46,6 +49,8 @@ class RatingContext:
     settings: Settings = Settings()
     purchases: tuple[Purchase, ...] = ()
     ad_hoc_charges: tuple[AdHocCharge, ...] = ()
+    commitments: tuple[Commitment, ...] = ()
+    balances: tuple[BalanceBook, ...] = ()
 
     @property
     def exchange(self) -> Exchange:
@@ -55,9 +60,12 @@ class RatingContext:
     @property
     def cuts(self) -> list[datetime]:
         """The instants, ascending, between which parts of usage line items must be known (R7.3)."""
-        periods = (each.grant.period for each in self.granted)
+        periods = [each.grant.period for each in self.granted]
+        periods += [each.period for each in self.commitments]
+        periods += [each.balance.period for each in self.balances]
         instants = {instant for period in periods for instant in (period.start, period.end)}
-        return sorted(filter(None, instants | {each.trial_end for each in self.attachments}))
+        instants |= {each.trial_end for each in self.attachments}
+        return sorted(filter(None, instants | {each.balance.rollover_end for each in self.balances}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,8 @@ class Scope:
         unattached: the event counts to read where the account is on no plan of the meter's product.
         before: what must be rated before, only for what it leaves of promotions.
         dated: for bills only: what falls due on a day beside all service.
+        frequency: for bills only: whose they are. Where other bills share its commitments and balances, the services
+            of all frequencies are there.
     """
 
     context: RatingContext
@@ -81,6 +91,7 @@ class Scope:
     unattached: tuple[Read, ...]
     before: "Scope | None" = None
     dated: tuple[tuple[date, LineItem], ...] = ()
+    frequency: Frequency | None = None
 
     @property
     def counted(self) -> Iterator[Read]:

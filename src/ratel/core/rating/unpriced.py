@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from ratel.core.bill import UnattachedUsage, UnpricedUsage
+from ratel.core.account_rating import UnattachedUsage, UnpricedUsage
 from ratel.core.integral import Partials
 from ratel.core.period import Period
 from ratel.core.quantity import Values

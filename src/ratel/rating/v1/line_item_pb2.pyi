@@ -49,6 +49,18 @@ class _LineItemKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LineItem
     """A counter's fall; negative with positive prices."""
     LINE_ITEM_KIND_MINIMUM_SPEND_REFUND: _LineItemKind.ValueType  # 9
     """What of a minimum that was billed in advance is given back, because it was spent; negative."""
+    LINE_ITEM_KIND_COMMITMENT_FEE: _LineItemKind.ValueType  # 10
+    """A fee of a commitment. Only on bills."""
+    LINE_ITEM_KIND_COMMITMENT_CONSUMED: _LineItemKind.ValueType  # 11
+    """What a commitment pays; negative. Only on bills."""
+    LINE_ITEM_KIND_BALANCE_FEE: _LineItemKind.ValueType  # 12
+    """The fee of a balance's transaction. Only on bills."""
+    LINE_ITEM_KIND_BALANCE_CONSUMED: _LineItemKind.ValueType  # 13
+    """What a balance pays, or what of it rolled over; negative. Only on bills."""
+    LINE_ITEM_KIND_OVERAGE_USAGE: _LineItemKind.ValueType  # 14
+    """Usage that is left to pay once everything that could pay for it is used up. Only on bills."""
+    LINE_ITEM_KIND_OVERAGE_SURCHARGE: _LineItemKind.ValueType  # 15
+    """What is added to overage. Only on bills."""
     LINE_ITEM_KIND_PROMOTION: _LineItemKind.ValueType  # 16
     """What a promotion or a trial takes off; negative."""
     LINE_ITEM_KIND_PURCHASE: _LineItemKind.ValueType  # 17
@@ -81,6 +93,18 @@ LINE_ITEM_KIND_COUNTER_ADJUSTMENT_CREDIT: LineItemKind.ValueType  # 8
 """A counter's fall; negative with positive prices."""
 LINE_ITEM_KIND_MINIMUM_SPEND_REFUND: LineItemKind.ValueType  # 9
 """What of a minimum that was billed in advance is given back, because it was spent; negative."""
+LINE_ITEM_KIND_COMMITMENT_FEE: LineItemKind.ValueType  # 10
+"""A fee of a commitment. Only on bills."""
+LINE_ITEM_KIND_COMMITMENT_CONSUMED: LineItemKind.ValueType  # 11
+"""What a commitment pays; negative. Only on bills."""
+LINE_ITEM_KIND_BALANCE_FEE: LineItemKind.ValueType  # 12
+"""The fee of a balance's transaction. Only on bills."""
+LINE_ITEM_KIND_BALANCE_CONSUMED: LineItemKind.ValueType  # 13
+"""What a balance pays, or what of it rolled over; negative. Only on bills."""
+LINE_ITEM_KIND_OVERAGE_USAGE: LineItemKind.ValueType  # 14
+"""Usage that is left to pay once everything that could pay for it is used up. Only on bills."""
+LINE_ITEM_KIND_OVERAGE_SURCHARGE: LineItemKind.ValueType  # 15
+"""What is added to overage. Only on bills."""
 LINE_ITEM_KIND_PROMOTION: LineItemKind.ValueType  # 16
 """What a promotion or a trial takes off; negative."""
 LINE_ITEM_KIND_PURCHASE: LineItemKind.ValueType  # 17
@@ -138,6 +162,13 @@ class LineItem(_message.Message):
     SPEND_FIELD_NUMBER: _builtins.int
     PROMOTION_FIELD_NUMBER: _builtins.int
     PURCHASE_FIELD_NUMBER: _builtins.int
+    DRAW_DOWN_FIELD_NUMBER: _builtins.int
+    OVERAGE_FIELD_NUMBER: _builtins.int
+    SURCHARGE_FIELD_NUMBER: _builtins.int
+    TAKEN_BACK_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    BALANCE_ID_FIELD_NUMBER: _builtins.int
+    BALANCE_TRANSACTION_ID_FIELD_NUMBER: _builtins.int
     PURCHASE_ID_FIELD_NUMBER: _builtins.int
     AD_HOC_CHARGE_ID_FIELD_NUMBER: _builtins.int
     PROMOTION_ID_FIELD_NUMBER: _builtins.int
@@ -171,6 +202,16 @@ class LineItem(_message.Message):
     """The amount, a decimal with exactly the currency's digits; negative for a credit."""
     exact_amount: _builtins.str
     """The amount before it was rounded and, of a credit, capped; a decimal. Of what was converted, the product with the rate."""
+    taken_back: _builtins.str
+    """What overage took back of it, a decimal with the currency's digits: what the workings come to, less this, is the
+    amount. Empty: nothing.
+    """
+    commitment_id: _builtins.str
+    """The commitment whose fee is charged, or that pays; empty for other kinds."""
+    balance_id: _builtins.str
+    """The balance whose fee is charged, or that pays; empty for other kinds."""
+    balance_transaction_id: _builtins.str
+    """The transaction whose fee is charged; empty for other kinds."""
     purchase_id: _builtins.str
     """The purchase that is charged; empty for other kinds."""
     ad_hoc_charge_id: _builtins.str
@@ -195,7 +236,9 @@ class LineItem(_message.Message):
 
     @_builtins.property
     def service_end_time(self) -> _timestamp_pb2.Timestamp:
-        """The first instant after that service. Absent of what falls due at an instant: purchases, setup fees, ad-hoc charges."""
+        """The first instant after that service. Absent of what falls due at an instant: purchases, all fees, ad-hoc charges,
+        and what commitments and balances pay.
+        """
 
     @_builtins.property
     def usage(self) -> Global___UsageWorkings:
@@ -220,6 +263,18 @@ class LineItem(_message.Message):
     @_builtins.property
     def purchase(self) -> Global___PurchaseWorkings:
         """Of PURCHASE."""
+
+    @_builtins.property
+    def draw_down(self) -> Global___DrawDownWorkings:
+        """Of COMMITMENT_CONSUMED and BALANCE_CONSUMED."""
+
+    @_builtins.property
+    def overage(self) -> Global___OverageWorkings:
+        """Of OVERAGE_USAGE."""
+
+    @_builtins.property
+    def surcharge(self) -> Global___SurchargeWorkings:
+        """Of OVERAGE_SURCHARGE."""
 
     @_builtins.property
     def conversion(self) -> Global___Conversion:
@@ -259,6 +314,13 @@ class LineItem(_message.Message):
         spend: Global___SpendWorkings | None = ...,
         promotion: Global___PromotionWorkings | None = ...,
         purchase: Global___PurchaseWorkings | None = ...,
+        draw_down: Global___DrawDownWorkings | None = ...,
+        overage: Global___OverageWorkings | None = ...,
+        surcharge: Global___SurchargeWorkings | None = ...,
+        taken_back: _builtins.str = ...,
+        commitment_id: _builtins.str = ...,
+        balance_id: _builtins.str = ...,
+        balance_transaction_id: _builtins.str = ...,
         purchase_id: _builtins.str = ...,
         ad_hoc_charge_id: _builtins.str = ...,
         promotion_id: _builtins.str = ...,
@@ -269,13 +331,13 @@ class LineItem(_message.Message):
         line_number: _builtins.int = ...,
         correction: Global___Correction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "bill_conversion", b"bill_conversion", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "priced", b"priced", "promotion", b"promotion", "purchase", b"purchase", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "bill_conversion", b"bill_conversion", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "draw_down", b"draw_down", "overage", b"overage", "priced", b"priced", "promotion", b"promotion", "purchase", b"purchase", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "surcharge", b"surcharge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge_id", b"ad_hoc_charge_id", "aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "bill_conversion", b"bill_conversion", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "plan_group_id", b"plan_group_id", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "purchase", b"purchase", "purchase_id", b"purchase_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge_id", b"ad_hoc_charge_id", "aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "balance_id", b"balance_id", "balance_transaction_id", b"balance_transaction_id", "bill_conversion", b"bill_conversion", "commitment_id", b"commitment_id", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "draw_down", b"draw_down", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "overage", b"overage", "plan_group_id", b"plan_group_id", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "purchase", b"purchase", "purchase_id", b"purchase_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "surcharge", b"surcharge", "taken_back", b"taken_back", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_priced: _TypeAlias = _typing.Literal["aggregation_id", "compound_aggregation_id", "counter_id"]  # noqa: Y015
     _WhichOneofArgType_priced: _TypeAlias = _typing.Literal["priced", b"priced"]  # noqa: Y015
-    _WhichOneofReturnType_workings: _TypeAlias = _typing.Literal["usage", "counter", "standing_charge", "spend", "promotion", "purchase"]  # noqa: Y015
+    _WhichOneofReturnType_workings: _TypeAlias = _typing.Literal["usage", "counter", "standing_charge", "spend", "promotion", "purchase", "draw_down", "overage", "surcharge"]  # noqa: Y015
     _WhichOneofArgType_workings: _TypeAlias = _typing.Literal["workings", b"workings"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_priced) -> _WhichOneofReturnType_priced | None: ...
@@ -485,6 +547,188 @@ class PurchasedRate(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PurchasedRate: _TypeAlias = PurchasedRate  # noqa: Y015
+
+@_typing.final
+class DrawDownWorkings(_message.Message):
+    """Shows what a commitment or balance pays on a bill: the sum of the payments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    LEFT_BEFORE_FIELD_NUMBER: _builtins.int
+    LEFT_AFTER_FIELD_NUMBER: _builtins.int
+    PAYMENTS_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """The currency of the commitment or balance, an ISO 4217 code."""
+    left_before: _builtins.str
+    """What there was to pay from, in that currency; a decimal with its digits."""
+    left_after: _builtins.str
+    """What there is after all payments; a decimal with the same digits."""
+    rate: _builtins.str
+    """What one of that currency was in the line item's; a decimal. Empty where they are the same."""
+    @_builtins.property
+    def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payment]:
+        """What was paid, in the order of the line items."""
+
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        left_before: _builtins.str = ...,
+        left_after: _builtins.str = ...,
+        payments: _abc.Iterable[Global___Payment] | None = ...,
+        rate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "left_after", b"left_after", "left_before", b"left_before", "payments", b"payments", "rate", b"rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrawDownWorkings: _TypeAlias = DrawDownWorkings  # noqa: Y015
+
+@_typing.final
+class Payment(_message.Message):
+    """What was paid of one line item."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SegmentEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    KIND_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    ATTACHMENT_ID_FIELD_NUMBER: _builtins.int
+    PRICING_ID_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    SERVICE_START_TIME_FIELD_NUMBER: _builtins.int
+    SERVICE_END_TIME_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    kind: Global___LineItemKind.ValueType
+    """The kind of the line item."""
+    description: _builtins.str
+    """Its description."""
+    attachment_id: _builtins.str
+    """The attachment that put the account on the plan; empty of what is for no plan."""
+    pricing_id: _builtins.str
+    """The pricing; empty for what the plan itself charges."""
+    amount: _builtins.str
+    """What was paid, in the line item's currency; a decimal with its digits."""
+    @_builtins.property
+    def segment(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Its segment."""
+
+    @_builtins.property
+    def service_start_time(self) -> _timestamp_pb2.Timestamp:
+        """The first instant of its service."""
+
+    @_builtins.property
+    def service_end_time(self) -> _timestamp_pb2.Timestamp:
+        """The first instant after that service."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___LineItemKind.ValueType = ...,
+        description: _builtins.str = ...,
+        attachment_id: _builtins.str = ...,
+        pricing_id: _builtins.str = ...,
+        segment: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        service_start_time: _timestamp_pb2.Timestamp | None = ...,
+        service_end_time: _timestamp_pb2.Timestamp | None = ...,
+        amount: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["service_end_time", b"service_end_time", "service_start_time", b"service_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "attachment_id", b"attachment_id", "description", b"description", "kind", b"kind", "pricing_id", b"pricing_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Payment: _TypeAlias = Payment  # noqa: Y015
+
+@_typing.final
+class OverageWorkings(_message.Message):
+    """Shows how overage came about. The USAGE line item of the same pricing, segment and service keeps what was paid for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNITS_PAID_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    USAGE_AMOUNT_FIELD_NUMBER: _builtins.int
+    BAND_USAGES_FIELD_NUMBER: _builtins.int
+    units_paid: _builtins.str
+    """How far the units of the window were paid for, credits and promotions put back; a decimal, carried to 50 significant
+    digits where it has no end. Empty where the band that is reached prices only those that are new.
+    """
+    units: _builtins.str
+    """The units beyond; a decimal. Empty likewise."""
+    usage_amount: _builtins.str
+    """What these cost as USAGE; a decimal with the currency's digits. This is the amount where there are no band usages."""
+    @_builtins.property
+    def band_usages(self) -> _containers.RepeatedCompositeFieldContainer[Global___BandUsage]:
+        """What the overage bands make of the units; their amounts sum to the exact amount. Empty without such bands, or with a
+        surcharge.
+        """
+
+    def __init__(
+        self,
+        *,
+        units_paid: _builtins.str = ...,
+        units: _builtins.str = ...,
+        usage_amount: _builtins.str = ...,
+        band_usages: _abc.Iterable[Global___BandUsage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band_usages", b"band_usages", "units", b"units", "units_paid", b"units_paid", "usage_amount", b"usage_amount"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverageWorkings: _TypeAlias = OverageWorkings  # noqa: Y015
+
+@_typing.final
+class SurchargeWorkings(_message.Message):
+    """Shows how a surcharge came about: overage_amount x percent / 100."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERAGE_AMOUNT_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    overage_amount: _builtins.str
+    """The amount of the OVERAGE_USAGE line item; a decimal with the currency's digits."""
+    percent: _builtins.str
+    """The surcharge; a decimal."""
+    def __init__(
+        self,
+        *,
+        overage_amount: _builtins.str = ...,
+        percent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["overage_amount", b"overage_amount", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurchargeWorkings: _TypeAlias = SurchargeWorkings  # noqa: Y015
 
 @_typing.final
 class Accumulation(_message.Message):

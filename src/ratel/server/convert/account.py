@@ -8,6 +8,7 @@ from ratel.core.counter import AccountAdjustment, Adjustment
 from ratel.core.errors import Mistakes
 from ratel.core.money import decimal_from_text, text_from_decimal
 from ratel.core.period import date_from_text
+from ratel.server.convert.plan import CREDIT_KINDS, credit_order_from_proto
 from ratel.server.convert.value import (
     date_to_text,
     instant_from_proto,
@@ -28,16 +29,23 @@ def account_from_proto(message: account_pb2.Account) -> Account:
     epoch = None
     with mistakes.under("epoch"):
         epoch = optional_date_from_text(message.epoch)
+    with mistakes.under("credit_application_order"):
+        order = credit_order_from_proto(message.credit_application_order)
     with mistakes.under():
-        account = Account(message.id, message.name, epoch, message.currency)
+        account = Account(message.id, message.name, epoch, message.currency, order)
     mistakes.check()
     return account
 
 
 def account_to_proto(account: Account) -> account_pb2.Account:
     """Return the message of an account."""
-    epoch = date_to_text(account.epoch)
-    return account_pb2.Account(id=account.id, name=account.name, epoch=epoch, currency=account.currency)
+    return account_pb2.Account(
+        id=account.id,
+        name=account.name,
+        epoch=date_to_text(account.epoch),
+        currency=account.currency,
+        credit_application_order=map(CREDIT_KINDS.to_proto, account.credit_application_order),
+    )
 
 
 def attachment_from_proto(message: attachment_pb2.Attachment) -> Attachment:

@@ -1,12 +1,13 @@
 """Bands, wherever a message has them: beside ``cumulative``, ``pricing_type`` and ``charge_zero``."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 from ratel.catalog.v1 import pricing_pb2
 from ratel.core.band import Band, Bands, PricingType, check_pricing_type
-from ratel.core.errors import Mistakes
+from ratel.core.errors import Invalid, Mistakes
 from ratel.core.money import ZERO, decimal_from_text, text_from_decimal
 from ratel.server.convert.value import EnumPair, optional_decimal_from_text
 
@@ -62,6 +63,26 @@ def _bands_from_texts(
             checked = Bands(bool(cumulative), tuple(bands), charge_zero)
     mistakes.check()
     return checked
+
+
+def overage_bands_from_proto(messages: Iterable[pricing_pb2.Band]) -> Bands | None:
+    """Return bands for overage, None for none.
+
+    Raises:
+        Invalid: with all mistakes, at paths such as ``overage_bands[1].lower_limit``.
+    """
+    mistakes = Mistakes()
+    bands = []
+    for index, message in enumerate(messages):
+        with mistakes.under(f"overage_bands[{index}]"):
+            bands.append(band_from_proto(message))
+    mistakes.check()
+    if not bands:
+        return None
+    try:
+        return Bands(cumulative=True, bands=tuple(bands))
+    except Invalid as error:
+        raise Invalid(replace(each, field=f"overage_{each.field}") for each in error.violations) from None
 
 
 def band_from_proto(message: pricing_pb2.Band) -> Band:

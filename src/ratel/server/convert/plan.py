@@ -1,5 +1,6 @@
 """Plan templates, plans, their terms, and the settings."""
 
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from ratel.core.currency import CurrencyRate
 from ratel.core.errors import Mistakes
 from ratel.core.money import ONE, RoundingMode, decimal_from_text, text_from_decimal
 from ratel.core.period import Frequency
-from ratel.core.plan import Plan, PlanTemplate, Settings, Terms
+from ratel.core.plan import CreditKind, Plan, PlanTemplate, Settings, Terms
 from ratel.server.convert.value import EnumPair, amount_to_text, date_to_text, optional_date_from_text
 
 FREQUENCIES = EnumPair(
@@ -17,6 +18,7 @@ FREQUENCIES = EnumPair(
 ROUNDING_MODES = EnumPair(
     RoundingMode, settings_pb2.RoundingMode.Name, settings_pb2.RoundingMode.Value, "ROUNDING_MODE_"
 )
+CREDIT_KINDS = EnumPair(CreditKind, settings_pb2.CreditKind.Name, settings_pb2.CreditKind.Value, "CREDIT_KIND_")
 
 _AMOUNTS: Final = ("standing_charge", "minimum_spend", "maximum_spend")
 _EPOCHS: Final = ("day_epoch", "week_epoch", "month_epoch", "year_epoch")
@@ -112,6 +114,21 @@ def plan_to_proto(plan: Plan) -> plan_pb2.Plan:
     )
 
 
+def credit_order_from_proto(kinds: Iterable[settings_pb2.CreditKind.ValueType]) -> tuple[CreditKind, ...]:
+    """Return what pays first.
+
+    Raises:
+        Invalid: with all mistakes.
+    """
+    mistakes = Mistakes()
+    found = []
+    for index, kind in enumerate(kinds):
+        with mistakes.under(f"[{index}]"):
+            found.append(CREDIT_KINDS.from_proto(kind))
+    mistakes.check()
+    return tuple(found)
+
+
 def settings_from_proto(message: settings_pb2.Settings) -> Settings:
     """Return the settings of a message.
 
@@ -122,8 +139,11 @@ def settings_from_proto(message: settings_pb2.Settings) -> Settings:
     rounding_mode = RoundingMode.HALF_UP
     epochs: dict[str, Any] = {}
     rates: list[CurrencyRate] = []
+    order: tuple[CreditKind, ...] = ()
     with mistakes.under("rounding_mode"):
         rounding_mode = ROUNDING_MODES.from_proto(message.rounding_mode)
+    with mistakes.under("credit_application_order"):
+        order = credit_order_from_proto(message.credit_application_order)
     for name in _EPOCHS:
         with mistakes.under(name):
             epochs[name] = optional_date_from_text(getattr(message, name))
@@ -140,6 +160,8 @@ def settings_from_proto(message: settings_pb2.Settings) -> Settings:
             minimum_spend_in_advance=message.minimum_spend_in_advance,
             rounding_mode=rounding_mode,
             currency_rates=tuple(rates),
+            commitment_fee_in_advance=message.commitment_fee_in_advance,
+            credit_application_order=order,
             **epochs,
         )
     mistakes.check()
@@ -159,6 +181,8 @@ def settings_to_proto(settings: Settings) -> settings_pb2.Settings:
         year_epoch=date_to_text(settings.year_epoch),
         rounding_mode=ROUNDING_MODES.to_proto(settings.rounding_mode),
         currency_rates=map(currency_rate_to_proto, settings.currency_rates),
+        commitment_fee_in_advance=settings.commitment_fee_in_advance,
+        credit_application_order=map(CREDIT_KINDS.to_proto, settings.credit_application_order),
     )
 
 

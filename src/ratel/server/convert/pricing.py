@@ -19,7 +19,7 @@ from ratel.core.pricing import (
     Pricing,
     SpendLimits,
 )
-from ratel.server.convert.band import PRICING_TYPES, band_to_proto, bands_from_proto
+from ratel.server.convert.band import PRICING_TYPES, band_to_proto, bands_from_proto, overage_bands_from_proto
 from ratel.server.convert.value import (
     EnumPair,
     amount_to_text,
@@ -50,6 +50,8 @@ def pricing_from_proto(message: pricing_pb2.Pricing) -> Pricing:
     if message.accumulation_mode:
         with mistakes.under("accumulation_mode"):
             parts["accumulation_mode"] = ACCUMULATION_MODES.from_proto(message.accumulation_mode)
+    with mistakes.under():
+        parts["overage_bands"] = overage_bands_from_proto(message.overage_bands)
     mistakes.check()
     fields = sorted(message.segment)
     return Pricing(
@@ -90,6 +92,7 @@ def pricing_to_proto(pricing: Pricing) -> pricing_pb2.Pricing:
         apply_as=APPLY_AS.to_proto(pricing.apply_as),
         counter_terms=_counter_terms_to_proto(pricing.counter_terms) if is_counter else None,
         accumulate=pricing.accumulate,
+        overage_bands=map(band_to_proto, pricing.overage_bands.bands if pricing.overage_bands else ()),
     )
     if pricing.accumulation_mode is not None:
         message.accumulation_mode = ACCUMULATION_MODES.to_proto(pricing.accumulation_mode)

@@ -1,43 +1,33 @@
-"""Ratings, their line items and workings; quotes."""
+"""Ratings, their line items and workings."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
-from ratel.catalog.v1 import pricing_pb2
-from ratel.core.band import Bands, BandUsage, pricing_type
+from ratel.core.account_rating import AccountRating, UnattachedUsage, UnpricedUsage
+from ratel.core.band import BandUsage
 from ratel.core.bill import (
-    AccountRating,
     Accumulation,
     Conversion,
     CounterWorkings,
+    DrawDownWorkings,
     LineItem,
     LineItemKind,
+    OverageWorkings,
     PricedQuantity,
     PromotionWorkings,
     PurchaseWorkings,
     SpendWorkings,
     StandingChargeWorkings,
-    UnattachedUsage,
-    UnpricedUsage,
+    SurchargeWorkings,
     UsageWorkings,
 )
-from ratel.core.errors import DecimalRange, Mistakes
 from ratel.core.money import (
-    ONE,
-    ZERO,
-    Rounding,
     amount_text,
-    decimal_from_text,
-    exponent,
-    round_amount,
     text_from_decimal,
 )
 from ratel.core.pricing import PRICED_FIELDS
-from ratel.core.rating.quote import average_unit_price, quote
-from ratel.rating.v1 import account_rating_pb2, line_item_pb2, rating_service_pb2
-from ratel.server.convert.band import PRICING_TYPES, bands_from_proto
+from ratel.rating.v1 import account_rating_pb2, line_item_pb2
 from ratel.server.convert.meter import ROUNDINGS
 from ratel.server.convert.pricing import ACCUMULATION_MODES
 from ratel.server.convert.promotion import promotion_workings_to_proto
@@ -46,17 +36,20 @@ from ratel.server.convert.value import (
     amount_to_text,
     date_to_text,
     instant_to_proto,
-    one_or_decimal,
     optional_instant_to_proto,
 )
 
 KINDS = EnumPair(LineItemKind, line_item_pb2.LineItemKind.Name, line_item_pb2.LineItemKind.Value, "LINE_ITEM_KIND_")
 
-# What falls due at an instant, and the field that names what made it.
+# What falls due at an instant, and the fields that name what made it, as many as its source's id has parts.
 _AT_AN_INSTANT = {
-    LineItemKind.PURCHASE: "purchase_id",
-    LineItemKind.SETUP_FEE: "purchase_id",
-    LineItemKind.AD_HOC: "ad_hoc_charge_id",
+    LineItemKind.PURCHASE: ("purchase_id",),
+    LineItemKind.SETUP_FEE: ("purchase_id",),
+    LineItemKind.AD_HOC: ("ad_hoc_charge_id",),
+    LineItemKind.COMMITMENT_FEE: ("commitment_id",),
+    LineItemKind.COMMITMENT_CONSUMED: ("commitment_id",),
+    LineItemKind.BALANCE_FEE: ("balance_id", "balance_transaction_id"),
+    LineItemKind.BALANCE_CONSUMED: ("balance_id",),
 }
 
 
@@ -131,8 +124,10 @@ def line_item_to_proto(item: LineItem) -> line_item_pb2.LineItem:
     )
     if item.priced is not None:
         setattr(message, PRICED_FIELDS[item.priced.kind], item.priced.id)
-    if item.kind in _AT_AN_INSTANT:
-        setattr(message, _AT_AN_INSTANT[item.kind], item.source_id)
+    for name, part in zip(_AT_AN_INSTANT.get(item.kind, ()), item.source_id.split("/"), strict=False):
+        setattr(message, name, part)
+    if item.taken_back:
+        message.taken_back = amount_text(item.taken_back, item.currency)
     if item.conversion is not None:
         message.conversion.CopyFrom(conversion_to_proto(item.conversion))
     return message
@@ -168,6 +163,12 @@ def _workings_to_proto(item: LineItem) -> dict[str, Any]:
             found["promotion"] = promotion_workings_to_proto(workings, item.currency)
         case PurchaseWorkings() as workings:
             found["purchase"] = purchase_workings_to_proto(workings)
+        case DrawDownWorkings() as workings:
+            found["draw_down"] = _draw_down_to_proto(workings, item.currency)
+        case OverageWorkings() as workings:
+            found["overage"] = _overage_to_proto(workings, item.currency)
+        case SurchargeWorkings() as workings:
+            found["surcharge"] = _surcharge_to_proto(workings, item.currency)
     return found
 
 
@@ -289,81 +290,42 @@ def _spend_to_proto(workings: SpendWorkings, currency: str) -> line_item_pb2.Spe
     )
 
 
+def _draw_down_to_proto(workings: DrawDownWorkings, currency: str) -> line_item_pb2.DrawDownWorkings:
+    return line_item_pb2.DrawDownWorkings(
+        currency=workings.currency,
+        left_before=amount_text(workings.left_before, workings.currency),
+        left_after=amount_text(workings.left_after, workings.currency),
+        rate="" if workings.currency == currency else text_from_decimal(workings.rate),
+        payments=(
+            line_item_pb2.Payment(
+                kind=KINDS.to_proto(each.kind),
+                description=each.description,
+                attachment_id=each.attachment_id,
+                pricing_id=each.pricing_id,
+                segment=dict(each.segment),
+                service_start_time=instant_to_proto(each.service.start),
+                service_end_time=optional_instant_to_proto(each.service.end),
+                amount=amount_text(each.amount, currency),
+            )
+            for each in workings.payments
+        ),
+    )
+
+
+def _surcharge_to_proto(workings: SurchargeWorkings, currency: str) -> line_item_pb2.SurchargeWorkings:
+    return line_item_pb2.SurchargeWorkings(
+        overage_amount=amount_text(workings.overage_amount, currency), percent=text_from_decimal(workings.percent)
+    )
+
+
+def _overage_to_proto(workings: OverageWorkings, currency: str) -> line_item_pb2.OverageWorkings:
+    return line_item_pb2.OverageWorkings(
+        units_paid=_optional_text(workings.units_paid),
+        units=_optional_text(workings.units),
+        usage_amount=amount_text(workings.usage_amount, currency),
+        band_usages=map(_band_usage_to_proto, workings.band_usages),
+    )
+
+
 def _optional_text(value: Decimal | None) -> str:
     return "" if value is None else text_from_decimal(value)
-
-
-# --- Quotes -----------------------------------------------------------------------------------------------------------
-
-
-def quote_from_proto(request: rating_service_pb2.QuoteRequest) -> tuple[Decimal, Decimal, Rounding, Bands]:
-    """Return what is to be priced: the arguments of `quote`.
-
-    Raises:
-        Invalid: with all mistakes.
-    """
-    mistakes = Mistakes()
-    quantity, per_unit, rounding = ZERO, ONE, Rounding.NONE
-    with mistakes.under("quantity"):
-        quantity = decimal_from_text(request.quantity)
-    with mistakes.under("quantity_per_unit"):
-        per_unit = _positive(one_or_decimal(request.quantity_per_unit))
-    with mistakes.under("rounding"):
-        rounding = ROUNDINGS.from_proto(request.rounding, Rounding.NONE)
-    with mistakes.under("currency"):
-        if request.currency:
-            exponent(request.currency)
-    with mistakes.under():
-        bands = bands_from_proto(request)
-    mistakes.check()
-    return quantity, per_unit, rounding, bands
-
-
-def _positive(value: Decimal) -> Decimal:
-    if value <= ZERO:
-        raise DecimalRange("must be greater than 0")
-    return value
-
-
-def quote_to_proto(request: rating_service_pb2.QuoteRequest) -> rating_service_pb2.QuoteResponse:
-    """Return what a request for a quote comes to; only reckons, so it needs no more than the request.
-
-    Raises:
-        Invalid: with all mistakes.
-    """
-    quantity, per_unit, rounding, bands = quote_from_proto(request)
-    priced = quote(quantity, per_unit, rounding, bands)
-    known = _known_of(bands)
-    amount = text_from_decimal(priced.amount)
-    response = rating_service_pb2.QuoteResponse(
-        amount=amount,
-        pricing_type=known.pricing_type,
-        average_unit_price=_optional_text(average_unit_price(priced.amount, priced.units)),
-    )
-    if request.currency:
-        response.amount = amount_text(round_amount(priced.amount, request.currency), request.currency)
-    fill_priced_quantity(response.priced_quantity, priced, known.passed)
-    return response
-
-
-@dataclass(frozen=True, slots=True)
-class _KnownBands:
-    """What every quote by the same bands says: kept with them, since they are known by identity."""
-
-    bands: Bands
-    pricing_type: pricing_pb2.PricingType.ValueType
-    passed: list[line_item_pb2.BandUsage] = field(default_factory=list)
-
-
-_KNOWN_MAX: Final = 256
-_known: Final[dict[int, _KnownBands]] = {}
-
-
-def _known_of(bands: Bands) -> _KnownBands:
-    """Return what is known of bands: equal ones that were read from messages are mostly the same object."""
-    known = _known.get(id(bands))
-    if known is None or known.bands is not bands:
-        if len(_known) >= _KNOWN_MAX:
-            _known.clear()
-        known = _known[id(bands)] = _KnownBands(bands, PRICING_TYPES.to_proto(pricing_type(bands)))
-    return known

@@ -17,6 +17,9 @@ from ratel.store.resource import Stored
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 
+WIDEST_CURRENCY: Final = "CLF"
+"""Has as many digits as any: by it an amount is judged while its currency is not known."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND_NANOS: Final = 1_000_000_000
 

@@ -31,6 +31,8 @@ create table settings (
     from_currencies text[] not null default '{}',
     to_currencies text[] not null default '{}',
     currency_rates numeric[] not null default '{}',
+    commitment_fee_in_advance boolean not null default false,
+    credit_application_order text[] not null default '{}',
     etag bigint not null default nextval('etags'),
     create_time timestamptz not null,
     update_time timestamptz not null
@@ -179,6 +181,7 @@ create table accounts (
     epoch date,
     -- What its ratings and bills are in; empty: whatever its plans are in.
     currency text not null default '',
+    credit_application_order text[] not null default '{}',
     etag bigint not null default nextval('etags'),
     create_time timestamptz not null,
     update_time timestamptz not null
@@ -248,6 +251,9 @@ create table pricings (
     unit_prices numeric[] not null,
     fixed_prices numeric[] not null,
     block_sizes numeric[] not null,
+    -- The overage bands: one element each.
+    overage_lower_limits numeric[] not null,
+    overage_unit_prices numeric[] not null,
     charge_zero boolean not null,
     minimum_spend numeric,
     minimum_spend_in_advance boolean,
@@ -381,6 +387,68 @@ create table ad_hoc_charges (
 );
 -- Bills read the charges of one account.
 create index ad_hoc_charges_by_account on ad_hoc_charges (account_no);
+
+-- What pays for charges before anybody else is asked to. Bills read all of one account.
+
+create table commitments (
+    id text collate "C" constraint commitments_pkey primary key,
+    account_no integer not null constraint commitments_account references accounts (account_no),
+    name text not null,
+    currency text not null,
+    amount numeric not null,
+    start_time timestamptz not null,
+    end_time timestamptz not null,
+    -- The fees: one element each.
+    fee_times timestamptz[] not null,
+    fee_amounts numeric[] not null,
+    -- Or the schedule; null without one.
+    fee_plan_id text collate "C" constraint commitments_plan references plans (id),
+    fee_period_count integer,
+    fee_first_amount numeric,
+    fee_in_advance boolean,
+    product_ids text[] not null,
+    line_item_kinds text[] not null,
+    overage_surcharge_percent numeric,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null,
+    constraint commitments_period check (start_time < end_time)
+);
+create index commitments_by_account on commitments (account_no);
+-- Whether a plan may be deleted.
+create index commitments_by_plan on commitments (fee_plan_id);
+
+create table balances (
+    id text collate "C" constraint balances_pkey primary key,
+    account_no integer not null constraint balances_account references accounts (account_no),
+    name text not null,
+    currency text not null,
+    start_time timestamptz not null,
+    end_time timestamptz not null,
+    rollover_amount numeric not null,
+    rollover_end_time timestamptz,
+    product_ids text[] not null,
+    line_item_kinds text[] not null,
+    overage_surcharge_percent numeric,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null,
+    constraint balances_period check (start_time < end_time)
+);
+create index balances_by_account on balances (account_no);
+
+create table balance_transactions (
+    id text collate "C" constraint balance_transactions_pkey primary key,
+    balance_id text collate "C" not null constraint balance_transactions_balance references balances (id),
+    transaction_time timestamptz not null,
+    amount numeric not null,
+    fee numeric,
+    description text not null,
+    etag bigint not null default nextval('etags'),
+    create_time timestamptz not null,
+    update_time timestamptz not null
+);
+create index balance_transactions_by_balance on balance_transactions (balance_id);
 
 create table grants (
     id text collate "C" constraint grants_pkey primary key,
