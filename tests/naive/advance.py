@@ -36,10 +36,7 @@ def due_items(catalog: Catalog, account: Account, events: Sequence[Event], date:
         number = grid.number_at(date)
         if grid.start(number) == date:
             whole = Part(catalog, account, attachment, events, grid.period(number), grid.period(number), (date, date))
-            before = number - 1
-            while grid.start(before) == date:  # a day that the zone skipped
-                before -= 1
-            for ended in part_of(whole, before):
+            for ended in part_of(whole, number_before(grid, date)):
                 found += [(item, ended) for item in arrears(ended)]
                 # An attachment that begins inside a period is billed at its end, what is in advance too.
                 found += [(item, ended) for item in advance(ended) if ended.stretch[0] != ended.period[0]]
@@ -47,6 +44,14 @@ def due_items(catalog: Catalog, account: Account, events: Sequence[Event], date:
                 found += [(item, started) for item in advance(started) if started.stretch[0] == date]
             found += [(item, whole) for item in standing_due(catalog, account, attachment, date)]
     return found + group_items(catalog, account, events, date)
+
+
+def number_before(grid: Grid, date: datetime) -> int:
+    """The bill period that ends as another one begins."""
+    number = grid.number_at(date) - 1
+    while grid.start(number) == date:  # a day that the zone skipped
+        number -= 1
+    return number
 
 
 def part_of(part: Part, number: int) -> Iterator[Part]:
@@ -137,7 +142,8 @@ def group_items(catalog: Catalog, account: Account, events: Sequence[Event], dat
     for attachment in account.attachments:
         grid = grid_of(catalog, account, attachment)
         whole = Part(catalog, account, attachment, events, (date, date), (date, date), (date, date))
-        ended += [part for part in part_of(whole, grid.number_at(date) - 1) if part.period[1] == date]
+        if grid.start(grid.number_at(date)) == date:
+            ended += part_of(whole, number_before(grid, date))
     return group_spends(ended)
 
 
