@@ -1,10 +1,15 @@
 """Ratings and bills in another currency than that of the plans (R11.2, R3.7)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
+from itertools import permutations
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ratel.core.account import Account
 from ratel.core.bill import Conversion
@@ -14,6 +19,7 @@ from ratel.core.errors import CurrencyRateMissing, Invalid
 from ratel.core.money import RoundingMode
 from ratel.core.plan import Settings
 from tests.core.rating.billed import run, shown
+from tests.core.rating.chance import FIRST, story_text
 from tests.core.rating.rated import rate_story
 from tests.story import read_story
 from tests.told import Story
@@ -225,3 +231,37 @@ def test_bills_do_not_depend_on_when_they_are_run() -> None:
     story = used(read_story(STORY), "use 2024-07-03 calls=33.33\nuse 2024-08-03 calls=0.7")
     one_by_one = lines((story, "2024-07-01", ""), (story, "2024-08-01", ""), (story, "2024-09-01", ""))
     assert lines((story, "2024-09-01", "")) == [[line for each in one_by_one for line in each]]
+
+
+@given(st.integers(min_value=0))
+@settings(max_examples=40, deadline=None)
+def test_nothing_is_left_to_correct_whatever_currencies_bills_are_in(seed: int) -> None:
+    """R11.2, R12.3: rates change, usage comes late, and each run names another currency."""
+    chance = Random(seed)
+    whole = read_story(story_text(chance))
+    row: list[BillInRow] = []
+    for day in sorted(chance.sample(range(140), 4)):
+        known = replace(whole, usages=[each for each in whole.usages if chance.random() < 0.6])
+        row = run(with_rates(known, all_rates(chance)), row, str(FIRST + timedelta(days=day)), any_currency(chance))
+        check_currencies(row)
+    story = with_rates(whole, all_rates(chance))
+    row = run(story, row, str(FIRST + timedelta(days=140)), any_currency(chance))
+    row = run(story, row, str(FIRST + timedelta(days=141)), any_currency(chance))
+    check_currencies(row)
+    assert not any(line.correction for line in row[-1].lines)
+
+
+def any_currency(chance: Random) -> str:
+    return chance.choice(("", "USD", "GBP", "EUR"))
+
+
+def all_rates(chance: Random) -> str:
+    pairs = permutations(("USD", "GBP", "EUR"), 2)
+    return ",".join(f"{source}:{target}:{chance.choice(('0.8', '1.25', '0.3333'))}" for source, target in pairs)
+
+
+def check_currencies(row: Sequence[BillInRow]) -> None:
+    """A bill that has a currency is in that alone."""
+    for each in row:
+        currency = each.exchange.exchange.currency
+        assert not currency or all(line.printed.currency == currency for line in each.lines)
