@@ -9,8 +9,10 @@ from typing import TypeAlias
 import pytest
 
 from ratel.core.compiled import compile_plan
+from ratel.core.currency import Exchanges
 from ratel.core.layout import Layout
-from ratel.core.rating.due import due, survey_due
+from ratel.core.period import Frequency
+from ratel.core.rating.due import Due, due, survey_due
 from ratel.core.rating.scope import RatingContext
 from tests.core.naive_rating import partials_of, stored_events
 from tests.core.test_against_naive import BATCH, COUNT
@@ -60,24 +62,34 @@ def naive_rows(told: Story, until: date) -> Rows:
 
 
 def core_rows(told: Story, until: date) -> Rows:
+    (frequency,) = {Frequency(each.frequency) for each in told.catalog.templates}
+    found = core_due(told, frequency, until)
+    return rows((each.date, each.item.kind.value, Fraction(each.item.amount)) for each in found.items)
+
+
+def core_due(told: Story, frequency: Frequency, until: date, exchanges: Exchanges | None = None) -> Due:
+    """What is due of a story by the core."""
+    context = core_context(told)
+    scope = survey_due(context, frequency, until)
+    layouts = {each.id: Layout(number, each.fields) for number, each in enumerate(context.meters)}
+    partials = partials_of(stored_events(told.account, layouts), layouts, scope.reads)
+    return due(scope, partials, until, exchanges)
+
+
+def core_context(told: Story) -> RatingContext:
+    """All that bills of a story depend on but usage."""
     known = core_catalog(told.catalog)
-    meters = tuple(known.meters.values())
-    context = RatingContext(
+    return RatingContext(
         core_account_of(told.account, told.credit_order),
         tuple(core_attachment(told.account, each) for each in told.account.attachments),
         core_adjustments(told.account),
         {plan_id: compile_plan(known, plan_id) for plan_id in known.plans},
-        meters,
+        tuple(known.meters.values()),
         granted=tuple(core_granted(told.catalog, told.account, each) for each in told.grants),
         settings=known.settings,
         commitments=tuple(core_commitment(told.account, each) for each in told.commitments),
         balances=tuple(core_balance(told.account, each) for each in told.balances),
     )
-    (frequency,) = {each.frequency for each in known.plan_templates.values()}
-    scope = survey_due(context, frequency, until)
-    layouts = {each.id: Layout(number, each.fields) for number, each in enumerate(meters)}
-    found = due(scope, partials_of(stored_events(told.account, layouts), layouts, scope.reads), until)
-    return rows((each.date, each.item.kind.value, Fraction(each.item.amount)) for each in found.items)
 
 
 def rows(lines: Iterable[tuple[date, str, Fraction]]) -> Rows:
