@@ -161,6 +161,32 @@ CASES: Final = {
         -> OVERAGE_USAGE 10.00 two blocks
         -> OVERAGE_SURCHARGE 1.00
     """,
+    "R7.4: blocks that are begun before a commitment are not split": """
+        aggregation calls SUM n
+        price calls 0:5/10
+        commitment prepaid 7 2024-06-16 2025-06-01 surcharge=10
+        attach 2024-06-01
+        use 2024-06-03 n=20
+        use 2024-06-20 n=25
+        bill 2024-07-01
+        -> USAGE 15.00 10.00 before, and one block of three
+        -> COMMITMENT_CONSUMED -5.00
+        -> OVERAGE_USAGE 10.00
+        -> OVERAGE_SURCHARGE 1.00
+    """,
+    "R7.4: where the band reached prices what is new, the amount is split": """
+        aggregation calls SUM n
+        price calls 0:.10 1000:.08 volume accumulate=POSITIONAL
+        commitment prepaid 100 2024-06-01 2025-06-01 surcharge=10
+        attach 2024-06-01
+        use 2024-06-03 n=800
+        use 2024-07-03 n=600
+        bill 2024-07-01 2024-08-01
+        -> USAGE 20.00 what is left of 100
+        -> COMMITMENT_CONSUMED -20.00
+        -> OVERAGE_USAGE 28.00 of 600x.08
+        -> OVERAGE_SURCHARGE 2.80
+    """,
     "R7.3: balances pay first where the settings say so": """
         settings pays=BALANCE
         aggregation calls SUM n

@@ -151,6 +151,8 @@ def overage(charge: Charge, of: Sequence[Source], payments: Sequence[Payment]) -
     budget = spent + charge.paid * charge.gross / charge.net / charge.rate
     kept_units = largest_units(pricing.bands, total, budget, cumulative=pricing.cumulative)
     kept = min(price(pricing.bands, kept_units, cumulative=pricing.cumulative), budget) - spent
+    if pricing.accumulation_mode == "POSITIONAL":  # the band reached prices only new units: the amount is split
+        kept = budget - spent
     assert charge.part
     rounding = charge.part.catalog.settings.rounding
     kept = min(converted(charge, kept, item.currency, rounding), eligible)
@@ -158,7 +160,7 @@ def overage(charge: Charge, of: Sequence[Source], payments: Sequence[Payment]) -
     if pricing.overage_bands and not surcharges:  # a surcharge overrides the bands
         rest = price(pricing.overage_bands, total - kept_units, cumulative=True)
         rest = converted(charge, rest, item.currency, rounding)
-    keep(charge, outside + kept, payments)
+    keep(charge, outside, kept, payments)
     surcharge = money(rest * surcharges[0] / 100, charge.item.currency, rounding) if surcharges else ZERO
     return Overage(charge, rest, surcharge, total - kept_units)
 
@@ -174,15 +176,17 @@ def pricing_of(charge: Charge) -> Pricing:
     return next(each for each in charge.part.catalog.pricings if each.id == charge.item.pricing)
 
 
-def keep(charge: Charge, gross: Fraction, payments: Sequence[Payment]) -> None:
+def keep(charge: Charge, outside: Fraction, kept: Fraction, payments: Sequence[Payment]) -> None:
     """Keep so much of a charge; promotions and credits on the rest are taken back, and what was paid too much."""
+    gross = outside + kept
     for name, amount in charge.taken.items():
         charge.taken[name] = money(amount * gross / charge.gross, charge.item.currency)
         if name.startswith("maximum"):
             charge.off_overage[name] = amount - charge.taken[name]
     charge.gross = gross
+    share = money(outside * charge.net / gross, charge.item.currency) if gross else ZERO  # which nobody paid for
     for payment in reversed([each for each in payments if each.charge is charge]):
-        back = min(payment.amount, max(ZERO, charge.paid - charge.net))
+        back = min(payment.amount, max(ZERO, charge.paid - (charge.net - share)))
         payment.amount -= back
         payment.source.consumed -= back / payment.rate
         charge.paid -= back

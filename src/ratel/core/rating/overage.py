@@ -70,7 +70,10 @@ class Overages:
             over = replace(over, band_usages=priced.band_usages)
             amount, exact_amount = self._rounded(item, priced.amount), priced.amount * rate
         if over.usage_amount or amount:
-            _keep(self._draft, charge, charge.gross - over.usage_amount, own)
+            _keep(self._draft, charge, over.usage_amount)
+            # What lies outside was never paid for.
+            outside = divide((charge.gross - kept) * charge.net, charge.gross) if charge.gross else ZERO
+            _give_back(self._draft, own, charge.net - round_amount(outside, item.currency))
             self._add(item, over, amount, exact_amount, split.percent)
 
     def _add(
@@ -140,21 +143,26 @@ def _stretch(item: LineItem, able: Sequence[Source]) -> Period:
     return Period(start, min(end_of(item.service), max(end_of(each.period) for each in able)))
 
 
-def _keep(draft: Draft, charge: Charge, gross: Decimal, own: Sequence[Paid]) -> None:
-    """Shrink a charge, what was taken off it in proportion, and if it was paid more than is left, the payments.
+def _keep(draft: Draft, charge: Charge, over: Decimal) -> None:
+    """Shrink a charge by its overage, and what was taken off it in proportion.
 
     What a maximum spend took off stays: its other part is now taken off the overage.
     """
+    gross = charge.gross - over
     for discount, share in charge.discounts.items():
         smaller = round_amount(divide(share * gross, charge.gross), charge.item.currency)
         if discount.item.kind is not LineItemKind.MAXIMUM_SPEND:
             discount.item = draft.take_back(discount.item, smaller - share)
         charge.discounts[discount] = smaller
-    charge.item = draft.take_back(charge.item, charge.gross - gross)
+    charge.item = draft.take_back(charge.item, over)
     charge.gross = gross
+
+
+def _give_back(draft: Draft, own: Sequence[Paid], limit: Decimal) -> None:
+    """Shrink payments, the last first, to a limit in all."""
     paid = sum((each.amount for each in own), ZERO)
     for each in reversed(own):
-        back = min(each.amount, max(ZERO, paid - charge.net))
+        back = min(each.amount, max(ZERO, paid - limit))
         each.amount -= back
         draft.book.consumed[each.source.key].add(-back, draft.exchange.rate(each.source.agreement.currency))
         paid -= back
