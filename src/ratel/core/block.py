@@ -30,6 +30,10 @@ SCALE_MAX: Final = 16
 MISSING: Final = -1
 """The scale of a missing measure, the place of a missing string."""
 
+# So many combinations are numbers of 64 bits; so many are counted faster than sorted.
+_PACKED_MAX: Final = 1 << 62
+_COUNTED_MAX: Final = 1 << 15
+
 _T = TypeVar("_T")
 
 
@@ -93,9 +97,19 @@ class Block:
     @cached_property
     def order(self) -> Places:
         """The places in the order of keys and accounts; of equal ones the first comes first."""
-        if bool((self.highs[1:] > self.highs[:-1]).all()):
+        highs = self.highs
+        if (highs[1:] > highs[:-1]).all():
             return np.arange(len(self))
-        return np.lexsort((self.account_nos, self.lows, self.highs))
+        order = np.argsort(highs)
+        tied = np.empty(len(self), np.bool_)
+        tied[1:] = highs[order[1:]] == highs[order[:-1]]
+        tied[0] = False
+        tied[:-1] |= tied[1:]
+        places = np.flatnonzero(tied)
+        if len(places):
+            few = np.sort(order[places])  # so that of equal ones the first comes first
+            order[places] = few[np.lexsort((self.account_nos[few], self.lows[few], highs[few]))]
+        return order
 
     def keys(self) -> list[bytes]:
         """Return the key of each event."""
@@ -161,6 +175,32 @@ def joined(blocks: Sequence[Block]) -> Block:
         ),
         tuple(places),
     )
+
+
+def combinations(columns: Sequence[Int32s], text_count: int) -> tuple[list[tuple[int, ...]], Places]:
+    """Return the rows that occur in columns of places among texts, each once, and for each event the place of its own.
+
+    Args:
+        columns: at least one.
+        text_count: of how many texts.
+    """
+    base = text_count + 1
+    size = base ** len(columns)
+    if size >= _PACKED_MAX:
+        rows, places = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
+        return [tuple(row) for row in rows.tolist()], places.reshape(-1)
+    packed = columns[0].astype(np.int64) + 1
+    for codes in columns[1:]:
+        packed = packed * base + codes + 1
+    if size <= _COUNTED_MAX:
+        found = np.flatnonzero(np.bincount(packed, minlength=size))
+        numbers = np.empty(size, np.intp)
+        numbers[found] = np.arange(len(found))
+        places = numbers[packed]
+    else:
+        found, places = np.unique(packed, return_inverse=True)
+    digits = [(found // base**place % base - 1).tolist() for place in reversed(range(len(columns)))]
+    return list(zip(*digits, strict=True)), places
 
 
 def missing_numbers(count: int) -> Numbers:

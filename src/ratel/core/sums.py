@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from ratel.core.block import MISSING, Block, Int32s, Int64s, Numbers, Places, Texts, UInt64s
+from ratel.core.block import MISSING, Block, Int32s, Int64s, Numbers, Places, Texts, UInt64s, combinations
 from ratel.core.event import Partial, event_id_from_key
 from ratel.core.instant import DAY, HOUR, instant_from_microseconds
 from ratel.core.meter import FieldKind
@@ -121,10 +121,9 @@ def _segments(block: Block, rollup: Rollup) -> tuple[tuple[Values, ...], Int64s]
     codes = [_strings(block, rollup.layout.places[name][1]) for name in dimensions]
     if not codes:
         return ((),), np.zeros(len(block), np.int64)
-    _, firsts, places = np.unique(np.stack(codes), axis=1, return_index=True, return_inverse=True)
+    rows, places = combinations(codes, len(block.texts))
     texts = (*block.texts, "")
-    rows = zip(*(each[firsts].tolist() for each in codes), strict=True)
-    return tuple(tuple(texts[code] for code in row) for row in rows), places.reshape(-1).astype(np.int64)
+    return tuple(tuple(texts[code] for code in row) for row in rows), places.astype(np.int64)
 
 
 def _strings(block: Block, slot: int) -> Int32s:

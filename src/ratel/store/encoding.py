@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ratel.core.block import Block, Int8s, Int64s, Numbers, Places
+from ratel.core.block import Block, Int8s, Int64s, Numbers, Places, combinations
 from ratel.core.instant import MICROSECONDS_PER_SECOND
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -175,17 +175,10 @@ def _event_parts(block: Block, batch_id: int, carried: int) -> Parts:
 
 def _strings(block: Block) -> list[bytes]:
     """Return the strings of each event; each combination is encoded once."""
-    texts, base = (*block.texts, None), len(block.texts) + 1
-    if base ** len(block.strings) < 1 << 62:
-        combined = block.strings[0].astype(np.int64) + 1
-        for codes in block.strings[1:]:
-            combined = combined * base + codes + 1
-        _, firsts, places = np.unique(combined, return_index=True, return_inverse=True)
-    else:
-        _, firsts, places = np.unique(np.stack(block.strings), axis=1, return_index=True, return_inverse=True)
-    rows = zip(*(codes[firsts].tolist() for codes in block.strings), strict=True)
+    texts = (*block.texts, None)
+    rows, places = combinations(block.strings, len(block.texts))
     encoded = [text_array([texts[code] for code in row]) for row in rows]
-    found: list[bytes] = np.array(encoded, np.object_)[places.reshape(-1)].tolist()
+    found: list[bytes] = np.array(encoded, np.object_)[places].tolist()
     return found
 
 
