@@ -10,20 +10,27 @@ import uvloop
 
 from bench.bills import measure_bills
 from bench.figure import Figure, Scale
+from bench.growth import measure_ingest_growth
 from bench.ingest import measure_ingest
 from bench.latency import measure_latency
 from bench.quoting import measure_quotes
 from bench.rates import measure_growth, measure_rates
+from bench.repeats import measure_repeats
 from bench.report import CURVES, RESULTS, results_of, table_of, write_results
+from bench.single import measure_single
 from bench.stack import running_stack
 
 Curves: TypeAlias = dict[str, list[tuple[float, float]]]
 
-SECTIONS = (measure_ingest, measure_latency, measure_rates, measure_quotes, measure_growth, measure_bills)
+SECTIONS = (
+    *(measure_ingest, measure_repeats, measure_single, measure_latency, measure_ingest_growth),
+    *(measure_rates, measure_quotes, measure_growth, measure_bills),
+)
 FULL = Scale(
     runs=5,
     ingest_events=100_000,
-    long_factor=5,
+    long_factor=20,
+    grown_events=10_000_000,
     call_seconds=2.0,
     latency_messages=200,
     growth_events=(100_000, 1_000_000, 10_000_000),
@@ -33,6 +40,7 @@ QUICK = Scale(
     runs=3,
     ingest_events=20_000,
     long_factor=5,
+    grown_events=200_000,
     call_seconds=0.5,
     latency_messages=50,
     growth_events=(1_000, 10_000, 100_000),

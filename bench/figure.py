@@ -26,6 +26,7 @@ class Scale:
         runs: times that figure and limit are measured, one after the other.
         ingest_events: events in each run of ingest.
         long_factor: times as many where much is sent.
+        grown_events: events that the table has more when it has grown.
         call_seconds: how long calls are made for a rate of calls.
         latency_messages: messages whose acknowledgement is timed in each run.
         growth_events: events of the month that is rated: few and many.
@@ -35,6 +36,7 @@ class Scale:
     runs: int
     ingest_events: int
     long_factor: int
+    grown_events: int
     call_seconds: float
     latency_messages: int
     growth_events: tuple[int, ...]

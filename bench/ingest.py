@@ -16,6 +16,7 @@ import grpc
 
 from bench.figure import Figure, Scale, time_of
 from bench.stack import Stack
+from bench.usual import TEXT, create_usual, usual_rate
 from bench.workload import ACCOUNTS, COLUMNS, METER, Event, Numbers, Source, column_messages, copies, messages
 from ratel.store.pool import Connection
 from ratel.usage.v1.usage_service_pb2 import StreamUsageResponse
@@ -41,12 +42,16 @@ class Shape:
     is_long: bool = False
 
 
+COLUMNAR = "ingest_columns"
 SHAPES = {
-    "ingest_columns": Shape(4, 5_000, column_messages, is_long=True),
+    COLUMNAR: Shape(4, 5_000, column_messages, is_long=True),
     "ingest_simple": Shape(4, 1_000),
     "ingest_small": Shape(64, 100),
 }
 
+VS_USUAL = "ingest_vs_usual"
+# Rows whose COPY is timed: enough for a rate.
+COPIED = 500_000
 ROWS_PER_COPY = 20_000
 COPY = f"binary COPY into the same table, one connection, {ROWS_PER_COPY:,} rows a transaction"
 
@@ -66,9 +71,13 @@ FOLD_POLL_SECONDS = 0.005
 
 async def measure_ingest(stack: Stack, scale: Scale, wanted: set[str]) -> list[Figure]:
     """Measure each shape until everything is acknowledged, and until everything is in the rollups."""
-    names = [name for name in SHAPES if not wanted or wanted & {name, f"{name}_folded", f"{name}_vs_insert"}]
+    endings = ("", "_folded", "_vs_insert")
+    names = [name for name in SHAPES if not wanted or wanted & {f"{name}{each}" for each in endings}]
+    if VS_USUAL in wanted and COLUMNAR not in names:
+        names.append(COLUMNAR)
     if not names:
         return []
+    await create_usual(stack.connection)
     numbers = await read_numbers(stack.connection)
     source, count = Source(), scale.ingest_events
     rates: dict[str, list[float]] = defaultdict(list)
@@ -76,13 +85,17 @@ async def measure_ingest(stack: Stack, scale: Scale, wanted: set[str]) -> list[F
         if run == 1:
             rates.clear()  # the first run only warms up
         rates["insert"].append(await _insert_rate(stack.connection, source.recent(count), numbers))
+        rates["usual"].append(await usual_rate(stack.connection, source.recent(count // 5)))
         for name in names:
             size = count * (scale.long_factor if SHAPES[name].is_long else 1)
-            rates[f"{name} copy"].append(await _copy_rate(stack.connection, source.recent(size), numbers))
-            acknowledged, folded = await _stream_rates(stack, source.recent(size), SHAPES[name])
+            rates[f"{name} copy"].append(await copy_rate(stack.connection, source.recent(min(size, COPIED)), numbers))
+            acknowledged, folded = await stream_rates(stack, source.recent(size), SHAPES[name])
             rates[name].append(acknowledged)
             rates[f"{name}_folded"].append(folded)
-    return [figure for name in names for figure in _figures(name, rates)]
+    figures = [figure for name in names for figure in _figures(name, rates)]
+    if COLUMNAR in names:
+        figures.append(Figure(VS_USUAL, "events/s", TEXT, rates[COLUMNAR], rates["usual"]))
+    return figures
 
 
 def _figures(name: str, rates: dict[str, list[float]]) -> list[Figure]:
@@ -105,10 +118,19 @@ async def read_numbers(connection: Connection) -> Numbers:
 # --- The service ------------------------------------------------------------------------------------------------------
 
 
-async def _stream_rates(stack: Stack, events: Sequence[Event], shape: Shape) -> tuple[float, float]:
-    """Return events per second until acknowledged, and until folded."""
+async def stream_rates(stack: Stack, events: Sequence[Event], shape: Shape, repeats: int = 0) -> tuple[float, float]:
+    """Return events per second until acknowledged, and until folded.
+
+    Args:
+        stack: see there.
+        events: in the order in which they are sent.
+        shape: see there.
+        repeats: how many of them are stored already.
+    """
     encoded = shape.encode(events, shape.size)
-    acknowledging = send(stack, [encoded[number :: shape.streams] for number in range(shape.streams)], len(events))
+    acknowledging = send(
+        stack, [encoded[number :: shape.streams] for number in range(shape.streams)], len(events) - repeats
+    )
     seconds = await time_of(acknowledging)
     folding = await time_of(fold(stack.connection))
     return len(events) / seconds, len(events) / (seconds + folding)
@@ -144,7 +166,8 @@ async def fold(connection: Connection) -> None:
 # --- The limits -------------------------------------------------------------------------------------------------------
 
 
-async def _copy_rate(connection: Connection, events: Sequence[Event], numbers: Numbers) -> float:
+async def copy_rate(connection: Connection, events: Sequence[Event], numbers: Numbers) -> float:
+    """Return rows per second."""
     encoded = copies(events, ROWS_PER_COPY, numbers)
 
     async def copy() -> None:

@@ -6,10 +6,11 @@ Everything but the time is drawn from a fixed seed. Ids are UUIDv7 of the presen
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from uuid import UUID
 
+from ratel.core.event import event_key, is_hashed
 from ratel.usage.v1.usage_columns_pb2 import MeasureColumn, StringColumn, UsageColumns
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
 
@@ -55,6 +56,14 @@ class Source:
         """Return so many events of the last hour, of all accounts that send."""
         now = self._milliseconds * 1_000
         return self.events(count, INGEST_ACCOUNTS, (now - HOUR, now))
+
+    def random(self, count: int) -> list[Event]:
+        """Return the same with ids that have no order."""
+        return [replace(each, id=UUID(int=self._random.getrandbits(128), version=4)) for each in self.recent(count)]
+
+    def old(self, count: int) -> list[Event]:
+        """Return the same with ids that are an hour old."""
+        return [replace(each, id=UUID(int=each.id.int - (HOUR // 1_000 << 80))) for each in self.recent(count)]
 
     def events(self, count: int, accounts: Sequence[int], period: tuple[int, int]) -> list[Event]:
         """Return so many events of these accounts, evenly over a period in microseconds since 1970."""
@@ -159,12 +168,12 @@ def copies(events: Sequence[Event], size: int, numbers: Numbers) -> list[bytes]:
 
 
 def _rows(events: Sequence[Event], numbers: Numbers) -> Iterator[bytes]:
-    for each in sorted(events, key=lambda event: event.id):
+    for key, each in sorted(((event_key(str(each.id)), each) for each in events), key=lambda pair: pair[0]):
         fixed = struct.pack(
             "!hi16siqiqiiii",
             len(COLUMNS),
             16,
-            each.id.bytes,
+            key,
             8,
             each.time - POSTGRES_EPOCH * 1_000_000,
             8,
@@ -177,7 +186,8 @@ def _rows(events: Sequence[Event], numbers: Numbers) -> Iterator[bytes]:
         requests = _sized(_numeric(each.requests * 100))
         megabytes = _sized(_array(1700, [_numeric(each.megabytes_hundredths)]))
         strings = _sized(_array(TEXT_OID, [each.region.encode(), each.model.encode()]))
-        yield fixed + requests + megabytes + strings + NULL
+        event_id = _sized(str(each.id).encode()) if is_hashed(key) else NULL
+        yield fixed + requests + megabytes + strings + event_id
 
 
 def _numeric(hundredths: int) -> bytes:
