@@ -36,6 +36,8 @@ CHANNEL_OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
+# Fewer events cost less as they are.
+FEW_EVENTS = 50
 UsageCall: TypeAlias = "grpc.aio.StreamStreamCall[StreamUsageRequest, StreamUsageResponse]"
 # Said by the transport, not by Ratel, when a connection is lost.
 TRANSPORT_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
@@ -180,7 +182,8 @@ class _Outbox:
     def _message(self, sequence: int) -> StreamUsageRequest:
         """Return a sealed message as it travels."""
         simple = self._sealed[sequence]
-        columns = columns_of(simple.events) if self.pace.is_columnar else None
+        is_worth_it = self.pace.is_columnar and len(simple.events) >= FEW_EVENTS
+        columns = columns_of(simple.events) if is_worth_it else None
         return simple if columns is None else StreamUsageRequest(sequence=sequence, columns=columns)
 
     def acknowledge(self, response: StreamUsageResponse) -> Receipt:

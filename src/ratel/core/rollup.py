@@ -70,6 +70,11 @@ class Definitions:
         object.__setattr__(self, "rollup_nos", frozenset(rollup.rollup_no for rollup in self.rollups))
         object.__setattr__(self, "_by_definition", {rollup.definition: rollup for rollup in self.rollups})
 
+    @property
+    def meter_nos(self) -> frozenset[int]:
+        """The numbers of all meters."""
+        return frozenset(layout.meter_no for layout in self.layouts.values())
+
     def rollup(self, definition: RollupDefinition) -> Rollup:
         """Return the rollup of this definition.
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from ratel.core.block import Block
+from ratel.core.block import Block, joined
 from ratel.core.errors import Invalid, Violation
 from ratel.core.event import Events, event_key, is_hashed
 from ratel.core.layout import Layout
@@ -47,6 +47,28 @@ class Checked(Generic[E_co]):
     events: E_co
     places: Sequence[int]
     rejections: dict[int, Violation]
+
+    @property
+    def sent_count(self) -> int:
+        """How many events were sent."""
+        return len(self.events) + len(self.rejections)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a message; places count in the message.
+
+    Attributes:
+        accepted_count: Events stored now.
+        duplicates: Places of those that were there.
+        conflicts: Places of those that are there with other content.
+        rejections: What is wrong with the others, by place.
+    """
+
+    accepted_count: int
+    duplicates: Sequence[int] = ()
+    conflicts: Sequence[int] = ()
+    rejections: dict[int, Violation] = field(default_factory=dict)
 
 
 def check_submission(
@@ -109,6 +131,35 @@ def keep_meters(checked: Checked[Events | Block], meter_nos: Collection[int]) ->
     places = [checked.places[index] for index in kept]
     gone = dict.fromkeys(set(checked.places) - set(places), _mistake(0, None))
     return Checked(checked.events.take(kept), places, checked.rejections | gone)
+
+
+def side_by_side(parts: Sequence[tuple[Checked[Events | Block], int]]) -> Checked[Events | Block]:
+    """Return several submissions as one; places count over all of them.
+
+    Args:
+        parts: each with the number of its events, those that are wrong included.
+    """
+    if len(parts) == 1:
+        return parts[0][0]
+    places: list[int] = []
+    rejections: dict[int, Violation] = {}
+    start = 0
+    for checked, count in parts:
+        places += [start + place for place in checked.places] if start else checked.places
+        rejections |= {start + place: violation for place, violation in checked.rejections.items()}
+        start += count
+    return Checked(_joined([checked.events for checked, _ in parts]), places, rejections)
+
+
+def _joined(parts: Sequence[Events | Block]) -> Events | Block:
+    """Return all events; as a block if all are blocks."""
+    blocks = [part for part in parts if isinstance(part, Block)]
+    if len(blocks) == len(parts):
+        return joined(blocks)
+    events = Events()
+    for part in parts:
+        events.extend(part.events() if isinstance(part, Block) else part)
+    return events
 
 
 def _mistake(account_no: int | None, layout: Layout | None) -> Violation:

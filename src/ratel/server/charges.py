@@ -28,13 +28,12 @@ from ratel.core.rating.margin import (
 )
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import Scope, survey
-from ratel.core.submission import Checked
+from ratel.core.submission import Checked, Outcome
 from ratel.rating.v1 import margin_pb2
 from ratel.rating.v1 import rating_service_pb2 as pb
 from ratel.server.convert.margin import add_amounts, touched_to_proto
 from ratel.server.convert.usage import submission_from_proto, verdicts_to_proto
 from ratel.server.errors import status_of
-from ratel.server.ingest import Outcome
 from ratel.server.metering import Metering
 from ratel.server.validation import violations_by_index
 from ratel.store.pool import Database
@@ -123,7 +122,7 @@ class Charging:
         for each in surveyed:
             before[each.key] = each.amounts(each.usage.partials)
             await asyncio.sleep(0)  # other calls go on between two bill periods
-        outcome = await (await self._metering.ingest.add(checked, request.ByteSize()))
+        outcome = await (await self._metering.ingest.add(checked, request.ByteSize(), _outcome))
         wrong = {*outcome.conflicts, *outcome.rejections}
         kept = [index for index, place in enumerate(checked.places) if place not in wrong]
         async with self._snapshot() as snapshot:
@@ -179,6 +178,10 @@ class Charging:
                 found.append((account, touched, survey(context, touched.period)))
         usages = await snapshot.usages([(account.account_no, scope) for account, _, scope in found])
         return [_Surveyed(*each, usage) for each, usage in zip(found, usages, strict=True)]
+
+
+def _outcome(outcome: Outcome) -> Outcome:
+    return outcome
 
 
 def _response(request: pb.StreamChargesRequest, outcome: Outcome) -> pb.StreamChargesResponse:

@@ -105,7 +105,7 @@ class Folding:
         self._metrics.pending_batches.set(pending.batch_count)
         self._metrics.pending_events.set(pending.event_count)
         self._metrics.rollup_lag.set(pending.lag_seconds)
-        await self._ingest.note_pending(pending.event_count)
+        self._ingest.note_pending(pending.event_count)
         return bool(folded.batch_count) and pending.lag_seconds > FOLD_SECONDS
 
     async def _backfill(self, connection: Connection) -> None:

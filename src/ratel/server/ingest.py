@@ -1,29 +1,37 @@
 """Group commit: messages of all streams in one queue, written together, answered after their commit.
 
 A message waits for no others: while nothing is being written it is a group by itself, and what arrives meanwhile is the
-next. The queue is bounded, and who wants to add to a full one waits, and does not read.
+next. The queue is bounded, and who wants to add to a full one waits, and does not read. Small messages are checked
+together, by the group; the price of looking at columns is then paid once.
 """
 
 import asyncio
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
+from typing import Generic, TypeVar
 from weakref import WeakSet
 
-from ratel.core.block import Block, joined
-from ratel.core.errors import Violation
+from ratel.core.block import Block
 from ratel.core.event import Events
-from ratel.core.submission import Checked, keep_meters
+from ratel.core.submission import Checked, Outcome, keep_meters, side_by_side
 from ratel.server.intake import Intake
+from ratel.server.message import check_events
 from ratel.server.patience import patiently
 from ratel.server.usage_metrics import OUTCOMES, UsageMetrics
 from ratel.store.batch import Group, Writer, prepare_writing, write_group
 from ratel.store.pool import Connection, Database, ReferenceMissing, Refused
 from ratel.store.usage import Appended
+from ratel.usage.v1.usage_event_pb2 import UsageEvent
+
+# Events of small messages that are checked at once: some milliseconds, then others get their turn.
+EVENTS_PER_TURN = 1_000
+
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +55,33 @@ class IngestLimits:
     retry_seconds: int = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a message; places count in the message.
+@dataclass(slots=True, eq=False)
+class Ticket(Generic[A]):
+    """A message in the queue.
 
     Attributes:
-        accepted_count: Events stored now.
-        duplicates: Places of those that were there.
-        conflicts: Places of those that are there with other content.
-        rejections: What is wrong with the others, by place.
+        message: checked already, or the events of a small one.
+        size: as sent, in bytes.
+        answer: makes what its sender is told of the outcome.
     """
 
-    accepted_count: int
-    duplicates: Sequence[int] = ()
-    conflicts: Sequence[int] = ()
-    rejections: dict[int, Violation] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """A message in the queue."""
-
-    checked: Checked[Events | Block]
+    message: Checked[Events | Block] | Sequence[UsageEvent]
     size: int
-    outcome: asyncio.Future[Outcome]
     event_count: int
+    answer: Callable[[Outcome], A]
+    answered: "asyncio.Future[A]"
     enter_time: float = field(default_factory=time.perf_counter)
 
-    def fail(self, error: BaseException) -> None:
+    def tell(self, outcome: Outcome) -> None:
         """Tell the sender, if it still waits."""
-        if not self.outcome.done():
-            self.outcome.set_exception(error)
-            self.outcome.exception()  # a sender that is gone does not ask, and that is no warning
+        if not self.answered.done():
+            self.answered.set_result(self.answer(outcome))
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the sender that it failed, if it still waits."""
+        if not self.answered.done():
+            self.answered.set_exception(error)
+            self.answered.exception()  # a sender that is gone does not ask, and that is no warning
 
 
 class Ingest:
@@ -92,15 +95,16 @@ class Ingest:
         self._intake = intake
         self._metrics = metrics
         self._limits = limits
-        self._queue: deque[Ticket] = deque()
+        self._queue: deque[Ticket[object]] = deque()
         self._queued_events = 0
         self._queued_bytes = 0
         self._pending_events = 0
         self._revision = 0
         self._is_closing = False
-        self._changed = asyncio.Condition()
+        self._waiting: list[asyncio.Future[None]] = []
         self._prepared: WeakSet[Connection] = WeakSet()
         self._flights: list[asyncio.Task[None]] = []
+        self._outcomes = [metrics.events.labels(name) for name in OUTCOMES]
         metrics.queued_events.set_function(lambda: self._queued_events)
         metrics.queued_bytes.set_function(lambda: self._queued_bytes)
 
@@ -110,40 +114,39 @@ class Ingest:
 
     async def close(self) -> None:
         """Write what is queued, then end; nothing may be added any more."""
-        async with self._changed:
-            self._is_closing = True
-            self._changed.notify_all()
+        self._is_closing = True
+        self._announce()
         await asyncio.gather(*self._flights)
 
     async def room(self) -> None:
         """Wait until the queue is not full: before that there is no sense in reading."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: not self._is_full(0, 0))
+        while self._is_full(0, 0):
+            await self._change()
 
-    async def add(self, checked: Checked[Events | Block], size: int) -> asyncio.Future[Outcome]:
-        """Queue a message as soon as there is room, and return what will become of it.
+    async def add(
+        self, message: Checked[Events | Block] | Sequence[UsageEvent], size: int, answer: Callable[[Outcome], A]
+    ) -> "asyncio.Future[A]":
+        """Queue a message as soon as there is room, and return what will be its answer.
 
         Args:
-            checked: Of the message.
-            size: Of the message as sent, in bytes.
+            message: checked, or the events of a small one, which are checked with others.
+            size: of the message as sent, in bytes.
+            answer: makes the answer of the outcome, and is let go of then.
         """
-        ticket = Ticket(checked, size, asyncio.get_running_loop().create_future(), len(checked.places))
-        if not ticket.event_count:
-            self._conclude([ticket], Appended())
-            return ticket.outcome
-        async with self._changed:
-            await self._changed.wait_for(lambda: not self._is_full(ticket.event_count, size))
-            self._queue.append(ticket)
-            self._queued_events += ticket.event_count
-            self._queued_bytes += size
-            self._changed.notify_all()
-        return ticket.outcome
+        count = message.sent_count if isinstance(message, Checked) else len(message)
+        ticket = Ticket(message, size, count, answer, asyncio.get_running_loop().create_future())
+        while self._is_full(count, size):
+            await self._change()
+        self._queue.append(ticket)
+        self._queued_events += count
+        self._queued_bytes += size
+        self._announce()
+        return ticket.answered
 
-    async def note_pending(self, event_count: int) -> None:
+    def note_pending(self, event_count: int) -> None:
         """Take note of how many events are not in the rollups."""
-        async with self._changed:
-            self._pending_events = event_count
-            self._changed.notify_all()
+        self._pending_events = event_count
+        self._announce()
 
     @property
     def pending_events(self) -> int:
@@ -157,6 +160,19 @@ class Ingest:
             or self._queued_bytes + size > self._limits.queued_bytes
         )
 
+    async def _change(self) -> None:
+        """Wait until anything has changed."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        await waiting
+
+    def _announce(self) -> None:
+        """Wake everybody who waits for a change."""
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)
+
     # --- Groups ---
 
     async def _fly(self) -> None:
@@ -169,30 +185,26 @@ class Ingest:
                 if error is not None:
                     ticket.fail(error)
 
-    async def _next_group(self) -> list[Ticket]:
+    async def _next_group(self) -> list[Ticket[object]]:
         """Return the oldest messages that fit into one group; nothing when all is over."""
-        async with self._changed:
-            await self._changed.wait_for(
-                lambda: (
-                    (self._queue and self._pending_events < self._limits.pending_events)
-                    or (self._is_closing and not self._queue)
-                )
-            )
-            tickets: list[Ticket] = []
-            left = self._limits.group_events
-            while self._queue and (not tickets or self._queue[0].event_count <= left):
-                tickets.append(self._queue.popleft())
-                left -= tickets[-1].event_count
-            self._changed.notify_all()
-            return tickets
+        while not self._queue or self._pending_events >= self._limits.pending_events:
+            if self._is_closing and not self._queue:
+                return []
+            await self._change()
+        tickets: list[Ticket[object]] = []
+        left = self._limits.group_events
+        while self._queue and (not tickets or self._queue[0].event_count <= left):
+            tickets.append(self._queue.popleft())
+            left -= tickets[-1].event_count
+        return tickets
 
-    async def _write(self, tickets: list[Ticket]) -> None:
+    async def _write(self, tickets: list[Ticket[object]]) -> None:
         """Write a group and tell its senders; one that Postgres refuses is taken apart, so that it harms no other."""
         start = time.perf_counter()
         try:
             for ticket in tickets:
                 self._metrics.group_wait.observe(start - ticket.enter_time)
-            self._conclude(tickets, await self._append(tickets))
+            await self._append(tickets)
             self._metrics.commit.observe(time.perf_counter() - start)
             self._metrics.group_events.observe(sum(ticket.event_count for ticket in tickets))
         except Refused:
@@ -200,30 +212,52 @@ class Ingest:
                 raise
             await self._write_apart(tickets)
         finally:
-            async with self._changed:
-                self._queued_events -= sum(ticket.event_count for ticket in tickets)
-                self._queued_bytes -= sum(ticket.size for ticket in tickets)
-                self._changed.notify_all()
+            self._queued_events -= sum(ticket.event_count for ticket in tickets)
+            self._queued_bytes -= sum(ticket.size for ticket in tickets)
+            self._announce()
 
-    async def _write_apart(self, tickets: list[Ticket]) -> None:
+    async def _write_apart(self, tickets: list[Ticket[object]]) -> None:
         for ticket in tickets:
             try:
-                self._conclude([ticket], await self._append([ticket]))
+                await self._append([ticket])
             except Refused as error:
                 ticket.fail(error)
 
-    async def _append(self, tickets: list[Ticket]) -> Appended:
-        """Write a group, again and again until the database has said what became of it."""
+    async def _append(self, tickets: list[Ticket[object]]) -> None:
+        """Write a group, again and again until the database has said what became of it, and tell its senders."""
+        checked = await self._check(tickets)
         batch_ids: list[int] = []
-        while True:
-            group = Group(_joined(tickets), batch_ids)
+        while len(checked.events):
+            group = Group(checked.events, batch_ids)
             try:
                 attempt = partial(self._try, group)
-                return await patiently(attempt, self._limits.retry_seconds, self._metrics.commit_retries.inc)
+                appended = await patiently(attempt, self._limits.retry_seconds, self._metrics.commit_retries.inc)
             except ReferenceMissing:
                 # A meter was deleted between check and commit: nothing of this attempt is stored.
-                if not await self._reject_deleted_meters(tickets):
+                await self._intake.read()
+                before, checked = checked, keep_meters(checked, self._intake.definitions.meter_nos)
+                if len(checked.events) == len(before.events):
                     raise
+            else:
+                self._conclude(tickets, checked, appended)
+                return
+        self._conclude(tickets, checked, Appended())
+
+    async def _check(self, tickets: Sequence[Ticket[object]]) -> Checked[Events | Block]:
+        """Check those messages that are not checked yet, some at a time; places count over all of them."""
+        parts: list[tuple[Checked[Events | Block], int]] = []
+        few: list[UsageEvent] = []
+        for ticket in (*tickets, None):
+            message = None if ticket is None else ticket.message
+            if few and (message is None or isinstance(message, Checked) or len(few) >= EVENTS_PER_TURN):
+                parts.append((await check_events(few, self._intake), len(few)))
+                few = []
+                await asyncio.sleep(0)
+            if isinstance(message, Checked):
+                parts.append((message, ticket.event_count if ticket else 0))
+            elif message is not None:
+                few += message
+        return side_by_side(parts)
 
     async def _try(self, group: Group) -> Appended:
         async with self._database.connection() as connection:
@@ -233,15 +267,6 @@ class Ingest:
         self._pending_events += len(appended.stored)
         return appended
 
-    async def _reject_deleted_meters(self, tickets: Sequence[Ticket]) -> bool:
-        """Reject the events of meters that are gone, and tell whether there were any."""
-        await self._intake.read()
-        meter_nos = self._intake.definitions.by_meter.keys()
-        before = sum(len(ticket.checked.places) for ticket in tickets)
-        for ticket in tickets:
-            ticket.checked = keep_meters(ticket.checked, meter_nos)
-        return sum(len(ticket.checked.places) for ticket in tickets) < before
-
     async def _prepare(self, connection: Connection) -> None:
         """Make a connection ready, and the definitions fresh if the last group saw that they are not."""
         if connection not in self._prepared:
@@ -250,35 +275,34 @@ class Ingest:
         if self._revision > self._intake.definitions.revision:
             await self._intake.refresh(connection)
 
-    def _conclude(self, tickets: Sequence[Ticket], appended: Appended) -> None:
-        """Tell senders what became of their messages; places of what was appended count over all of them."""
-        starts = list(accumulate((len(ticket.checked.places) for ticket in tickets), initial=0))
-        duplicates: list[list[int]] = [[] for _ in tickets]
-        conflicts: list[list[int]] = [[] for _ in tickets]
-        for places, found in ((appended.duplicates, duplicates), (appended.conflicts, conflicts)):
-            for place in places:
-                index = bisect_right(starts, place) - 1
-                found[index].append(tickets[index].checked.places[place - starts[index]])
+    # --- Answers ---
+
+    def _conclude(
+        self, tickets: Sequence[Ticket[object]], checked: Checked[Events | Block], appended: Appended
+    ) -> None:
+        """Tell senders what became of their messages."""
+        starts = list(accumulate((ticket.event_count for ticket in tickets), initial=0))
+        duplicates = _apart([checked.places[place] for place in appended.duplicates], starts)
+        conflicts = _apart([checked.places[place] for place in appended.conflicts], starts)
+        rejected = _apart(list(checked.rejections), starts)
         for index, ticket in enumerate(tickets):
-            accepted_count = len(ticket.checked.places) - len(duplicates[index]) - len(conflicts[index])
-            outcome = Outcome(accepted_count, duplicates[index], conflicts[index], ticket.checked.rejections)
-            self._count(outcome)
-            if not ticket.outcome.done():
-                ticket.outcome.set_result(outcome)
+            if not duplicates and not conflicts and not rejected:
+                ticket.tell(Outcome(ticket.event_count))
+                continue
+            start, wrong = starts[index], rejected.get(index, [])
+            found, other = duplicates.get(index, []), conflicts.get(index, [])
+            rejections = {place: checked.rejections[start + place] for place in wrong}
+            accepted_count = ticket.event_count - len(found) - len(other) - len(wrong)
+            ticket.tell(Outcome(accepted_count, found, other, rejections))
+        others = [len(appended.duplicates), len(checked.rejections), len(appended.conflicts)]
+        for counter, number in zip(self._outcomes, [starts[-1] - sum(others), *others], strict=True):
+            counter.inc(number)
 
-    def _count(self, outcome: Outcome) -> None:
-        numbers = (outcome.accepted_count, *map(len, (outcome.duplicates, outcome.rejections, outcome.conflicts)))
-        for name, number in zip(OUTCOMES, numbers, strict=True):
-            self._metrics.events.labels(name).inc(number)
 
-
-def _joined(tickets: Sequence[Ticket]) -> Events | Block:
-    """Return the events of all messages; as a block if all of them are blocks."""
-    parts = [ticket.checked.events for ticket in tickets]
-    blocks = [part for part in parts if isinstance(part, Block)]
-    if len(blocks) == len(parts):
-        return joined(blocks)
-    events = Events()
-    for part in parts:
-        events.extend(part.events() if isinstance(part, Block) else part)
-    return events
+def _apart(places: Sequence[int], starts: Sequence[int]) -> dict[int, list[int]]:
+    """Return places in a group as places in its messages, by the message's place."""
+    found: dict[int, list[int]] = {}
+    for place in places:
+        index = bisect_right(starts, place) - 1
+        found.setdefault(index, []).append(place - starts[index])
+    return found

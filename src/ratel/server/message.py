@@ -4,7 +4,8 @@ Events that cannot be told by column are judged one by one as simple events, whi
 of them is right after all, the whole message goes that way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from ratel.core.block import Block
@@ -21,10 +22,14 @@ from ratel.usage.v1 import usage_service_pb2 as pb
 from ratel.usage.v1.usage_event_pb2 import UsageEvent
 
 UsageMessage: TypeAlias = pb.StreamUsageRequest | pb.SubmitUsageRequest
+EventsAt: TypeAlias = Callable[[Sequence[int]], Sequence[UsageEvent]]
+
+FEW_EVENTS = 200
+"""Messages of at most so many simple events are checked together."""
 
 
-async def check_usage(request: UsageMessage, intake: Intake) -> Checked[Events | Block]:
-    """Tell what of a message can be stored.
+async def read_usage(request: UsageMessage, intake: Intake) -> Checked[Events | Block] | Sequence[UsageEvent]:
+    """Return what of a message can be stored; of a small one its events, to be checked together with others.
 
     Raises:
         Invalid: the message itself is wrong, not only some of its events.
@@ -33,23 +38,30 @@ async def check_usage(request: UsageMessage, intake: Intake) -> Checked[Events |
     if request.HasField("columns") or not 0 < len(request.events) <= EVENTS_PER_MESSAGE_MAX:
         _check_whole(request)
         columns = _columns_of(request)
-    else:
-        columns = columns_from_events(request.events)
+        return await _check(columns, partial(events_of_columns, request.columns), intake)
+    if len(request.events) <= FEW_EVENTS:
+        return request.events
+    return await check_events(request.events, intake)
+
+
+async def check_events(events: Sequence[UsageEvent], intake: Intake) -> Checked[Events | Block]:
+    """Tell what of simple events can be stored.
+
+    Raises:
+        DatabaseUnavailable: what the events name could not be looked up.
+    """
+    return await _check(columns_from_events(events), lambda places: [events[place] for place in places], intake)
+
+
+async def _check(columns: Columns, events_at: EventsAt, intake: Intake) -> Checked[Events | Block]:
     sifted = await intake.sift(columns)
     if not sifted.left:
         return Checked(sifted.block, sifted.places, {})
-    judged = await _judge(events_at(request, sifted.left), intake)
+    judged = await _judge(events_at(sifted.left), intake)
     if judged.places:
-        return await _judge(events_at(request, range(len(columns))), intake)
+        return await _judge(events_at(range(len(columns))), intake)
     rejections = {place: judged.rejections[index] for index, place in enumerate(sifted.left)}
     return Checked(sifted.block, sifted.places, rejections)
-
-
-def events_at(request: UsageMessage, places: Sequence[int]) -> list[UsageEvent]:
-    """Return events of a message as simple ones."""
-    if request.HasField("columns"):
-        return events_of_columns(request.columns, places)
-    return [request.events[place] for place in places]
 
 
 def event_id_at(request: UsageMessage, place: int) -> str:

@@ -1,14 +1,16 @@
 """UsageService: takes usage in, and shows what is stored."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 from ratel.core.errors import EventsDropped, ResourceNotFound
 from ratel.core.instant import instant_from_microseconds
 from ratel.core.integral import changes_read, with_integrals
 from ratel.core.limits import USAGE_STRETCHES_MAX
+from ratel.core.submission import Outcome
 from ratel.core.usage_query import UsageGrain, quantities_of, split
 from ratel.core.window import Read, end_of
 from ratel.server.convert.usage import (
@@ -19,8 +21,7 @@ from ratel.server.convert.usage import (
 )
 from ratel.server.convert.value import period_from_proto
 from ratel.server.errors import Context
-from ratel.server.ingest import Outcome
-from ratel.server.message import UsageMessage, check_usage, event_id_at
+from ratel.server.message import UsageMessage, event_id_at, read_usage
 from ratel.server.metering import Metering
 from ratel.server.page import page_size, position_of, token_after
 from ratel.server.usage_stream import Source, StreamEnd, answers_to
@@ -34,6 +35,8 @@ from ratel.store.settings import SETTINGS
 from ratel.store.usage import EventPage, list_events, read_account_nos
 from ratel.usage.v1 import usage_service_pb2 as pb
 from ratel.usage.v1 import usage_service_pb2_grpc
+
+A = TypeVar("A")
 
 
 class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
@@ -59,25 +62,19 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
 
     async def SubmitUsage(self, request: pb.SubmitUsageRequest, context: Context) -> pb.SubmitUsageResponse:
         """Take one message of usage in."""
-        outcome = await (await self._take_in(request))
-        verdicts = verdicts_to_proto(outcome, partial(event_id_at, request))
-        return pb.SubmitUsageResponse(accepted_count=outcome.accepted_count, verdicts=verdicts)
+        return await (await self._take_in(request, partial(_submit_answer, request)))
 
     async def _answer_later(self, request: pb.StreamUsageRequest) -> Awaitable[pb.StreamUsageResponse]:
-        outcome = await self._take_in(request)
-        # A task of its own, which lets go of the message when it is durable, though its sender may read no answers.
-        answer = asyncio.create_task(_answer(request, outcome))
-        answer.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return answer
+        return await self._take_in(request, partial(_stream_answer, request))
 
-    async def _take_in(self, request: UsageMessage) -> asyncio.Future[Outcome]:
-        """Check a message and queue it.
+    async def _take_in(self, request: UsageMessage, answer: Callable[[Outcome], A]) -> "asyncio.Future[A]":
+        """Read a message and queue it.
 
         Raises:
             Invalid: the message itself is wrong, not only some of its events.
         """
-        checked = await check_usage(request, self._metering.intake)
-        return await self._metering.ingest.add(checked, request.ByteSize())
+        message = await read_usage(request, self._metering.intake)
+        return await self._metering.ingest.add(message, request.ByteSize(), answer)
 
     async def ListUsageEvents(self, request: pb.ListUsageEventsRequest, context: Context) -> pb.ListUsageEventsResponse:
         """List stored events."""
@@ -131,10 +128,15 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
         return pb.QueryUsageResponse(quantities=quantities, aggregation_ids_from_events=sorted(unready))
 
 
-async def _answer(request: pb.StreamUsageRequest, outcome: Awaitable[Outcome]) -> pb.StreamUsageResponse:
-    reached = await outcome
-    verdicts = verdicts_to_proto(reached, partial(event_id_at, request))
-    return pb.StreamUsageResponse(sequence=request.sequence, accepted_count=reached.accepted_count, verdicts=verdicts)
+def _submit_answer(request: pb.SubmitUsageRequest, outcome: Outcome) -> pb.SubmitUsageResponse:
+    verdicts = verdicts_to_proto(outcome, partial(event_id_at, request))
+    return pb.SubmitUsageResponse(accepted_count=outcome.accepted_count, verdicts=verdicts)
+
+
+def _stream_answer(request: pb.StreamUsageRequest, outcome: Outcome) -> pb.StreamUsageResponse:
+    response = pb.StreamUsageResponse(sequence=request.sequence, accepted_count=outcome.accepted_count)
+    response.verdicts.extend(verdicts_to_proto(outcome, partial(event_id_at, request)))
+    return response
 
 
 async def _account_no(connection: Connection, account_id: str) -> int:

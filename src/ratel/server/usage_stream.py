@@ -6,7 +6,7 @@ its answers, or sends faster than Postgres writes, is not read any more, and gRP
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -77,42 +77,55 @@ async def _reading(
     finally:
         reading.cancel()
         await asyncio.wait({reading})
+        if not reading.cancelled():
+            reading.exception()  # of a stream whose end nobody waits for
+
+
+class _Departure:
+    """Ends a stream's reading when it is time to leave: at once while it waits for a message, else before the next."""
+
+    def __init__(self, end: StreamEnd) -> None:
+        self.is_due = False
+        self.is_waiting = False
+        self._end = end
+        self._reading = asyncio.current_task()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._end.age_seconds):
+                await self._end.draining.wait()
+        self.is_due = True
+        if self.is_waiting and self._reading is not None:
+            self._reading.cancel()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._watching.cancel()
 
 
 async def _read(
     requests: AsyncIterator[Q], source: Source[Q, A], answers: "_Answers[A]", places: asyncio.Semaphore
 ) -> None:
-    leaving = asyncio.create_task(source.end.draining.wait())
-    until = asyncio.get_running_loop().time() + source.end.age_seconds
+    departure = _Departure(source.end)
     try:
         while True:
             await places.acquire()
             await source.room()
-            request = await _next(requests, leaving, until)
-            if request is None:
+            if departure.is_due:
+                raise Draining
+            departure.is_waiting = True
+            try:
+                request = await anext(requests)
+            except StopAsyncIteration:
                 return
+            finally:
+                departure.is_waiting = False
             answers.put_nowait(await source.take_in(request))
+    except asyncio.CancelledError:
+        if departure.is_due:
+            raise Draining from None
+        raise
     finally:
-        leaving.cancel()
+        departure.close()
         answers.put_nowait(None)
-
-
-async def _next(requests: AsyncIterator[Q], leaving: asyncio.Task[bool], until: float) -> Q | None:
-    """Read a message; None when the sender has no more.
-
-    Raises:
-        Draining: it is time to leave, and no message was there.
-    """
-    reading = asyncio.create_task(_read_one(requests))
-    left = until - asyncio.get_running_loop().time()
-    try:
-        await asyncio.wait({reading, leaving}, timeout=max(left, 0), return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            raise Draining
-        return reading.result()
-    finally:
-        reading.cancel()
-
-
-async def _read_one(requests: AsyncIterator[Q]) -> Q | None:
-    return await anext(requests, None)

@@ -17,10 +17,9 @@ from ratel.core.meter import Aggregation, FieldKind
 from ratel.core.money import text_from_decimal
 from ratel.core.period import Period
 from ratel.core.quantity import Values
-from ratel.core.submission import Submission
+from ratel.core.submission import Outcome, Submission
 from ratel.core.usage_query import UsageGrain
 from ratel.server.convert.value import EnumPair, instant_to_proto
-from ratel.server.ingest import Outcome
 from ratel.usage.v1 import usage_event_pb2 as pb
 from ratel.usage.v1 import usage_service_pb2 as service_pb
 
