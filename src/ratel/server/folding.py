@@ -78,11 +78,16 @@ class Folding:
                 tell("rollups wait", work=work.__name__, exc_info=error)
             if is_last:
                 return
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._closing.wait()
-            except TimeoutError:
-                continue
+            await self._pause(seconds, until_settled=work == self._keep_in_step)
+
+    async def _pause(self, seconds: float, *, until_settled: bool) -> None:
+        """Wait so long, but not beyond the end, nor until there is nothing else to do."""
+        waiting: list[asyncio.Task[object]] = [asyncio.create_task(self._closing.wait())]
+        if until_settled:
+            waiting.append(asyncio.create_task(self._ingest.settled()))
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
 
     async def _keep_in_step(self) -> None:
         async with self._database.connection() as connection:

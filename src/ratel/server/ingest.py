@@ -31,6 +31,9 @@ from ratel.usage.v1.usage_event_pb2 import UsageEvent
 # Events of small messages that are checked at once: some milliseconds, then others get their turn.
 EVENTS_PER_TURN = 1_000
 
+# Events for which a fold need not wait for its time.
+EVENTS_TO_FOLD = 20_000
+
 A = TypeVar("A")
 
 
@@ -102,6 +105,7 @@ class Ingest:
         self._revision = 0
         self._is_closing = False
         self._waiting: list[asyncio.Future[None]] = []
+        self._settling: asyncio.Future[None] | None = None
         self._prepared: WeakSet[Connection] = WeakSet()
         self._flights: list[asyncio.Task[None]] = []
         self._outcomes = [metrics.events.labels(name) for name in OUTCOMES]
@@ -147,6 +151,12 @@ class Ingest:
         """Take note of how many events are not in the rollups."""
         self._pending_events = event_count
         self._announce()
+
+    async def settled(self) -> None:
+        """Wait until there is nothing to write and much to fold: the machine has time for it."""
+        while self._queued_events or self._pending_events < EVENTS_TO_FOLD:
+            self._settling = asyncio.get_running_loop().create_future()
+            await self._settling
 
     @property
     def pending_events(self) -> int:
@@ -215,6 +225,8 @@ class Ingest:
             self._queued_events -= sum(ticket.event_count for ticket in tickets)
             self._queued_bytes -= sum(ticket.size for ticket in tickets)
             self._announce()
+            if not self._queued_events and self._settling is not None and not self._settling.done():
+                self._settling.set_result(None)
 
     async def _write_apart(self, tickets: list[Ticket[object]]) -> None:
         for ticket in tickets:
