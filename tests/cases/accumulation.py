@@ -46,6 +46,14 @@ CASES: Final = {
         -> USAGE 80.00 800x.10
         -> USAGE 48.00 600x.08
     """,
+    "R5.2: a default quantity is new in the first window, and nothing after it": """
+        aggregation calls SUM n default=3
+        price calls 0:1 10:0.5 volume accumulate=POSITIONAL
+        attach 2024-06-01
+        rate 2024-06-01 2024-08-01
+        -> USAGE 3.00
+        -> USAGE 0.00
+    """,
     "case 27, RETROACTIVE (R5.2)": """
         aggregation calls SUM n
         price calls 0:.10 1000:.08 volume accumulate=RETROACTIVE

@@ -187,6 +187,21 @@ CASES: Final = {
         -> OVERAGE_USAGE 28.00 of 600x.08
         -> OVERAGE_SURCHARGE 2.80
     """,
+    "R7.3: a part of a window that an override has cut off": """
+        aggregation calls SUM n
+        price calls 0:1 on=template
+        price calls 0:2 from=2024-06-10 to=2024-06-20
+        balance extra 2024-06-01 2024-06-05 put=2024-06-01:100
+        attach 2024-06-01
+        use 2024-06-03 n=10
+        use 2024-06-15 n=10
+        use 2024-06-25 n=10
+        bill 2024-07-01
+        -> USAGE 10.00
+        -> USAGE 20.00
+        -> USAGE 10.00
+        -> BALANCE_CONSUMED -10.00
+    """,
     "R7.3: balances pay first where the settings say so": """
         settings pays=BALANCE
         aggregation calls SUM n

@@ -55,6 +55,7 @@ def date_from_text(text: str) -> date:
     raise DateInvalid("must be a day such as 2024-02-29")
 
 
+@lru_cache(maxsize=4_096)  # most instants that are asked about are the same few boundaries
 def local_date(instant: datetime, zone: str) -> date:
     """Return the date that clocks in the zone show at an instant.
 
@@ -232,7 +233,7 @@ class Grid:
         Raises:
             PeriodInvalid: it lies outside the years 1 to 9999.
         """
-        return start_of_day(self._day(number * self.interval), self.zone)
+        return _boundary(self, number)
 
     def period(self, number: int) -> Period:
         """Return period ``number``.
@@ -267,13 +268,24 @@ class Grid:
         months = (day.year - self._first.year) * 12 + day.month - self._first.month
         return months // (_MONTHS[self.frequency] * self.interval)
 
-    def _day(self, steps: int) -> date:
+    def first_day(self, number: int) -> date:
+        """Return the local day on which period ``number`` starts.
+
+        Raises:
+            PeriodInvalid: it lies outside the years 1 to 9999.
+        """
+        steps = number * self.interval
         try:
             if self.frequency in _DAYS:
                 return self._first + timedelta(days=steps * _DAYS[self.frequency])
             return _add_months(self._first, steps * _MONTHS[self.frequency])
         except (ValueError, OverflowError):
             raise PeriodInvalid(_BEYOND) from None
+
+
+@lru_cache(maxsize=4_096)  # accounts on plans of one calendar ask for the same ones
+def _boundary(grid: Grid, number: int) -> datetime:
+    return start_of_day(grid.first_day(number), grid.zone)
 
 
 def _add_months(day: date, months: int) -> date:

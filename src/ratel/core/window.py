@@ -18,7 +18,7 @@ from ratel.core.period import Grid, Period, days
 from ratel.core.pricing import Pricing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Service:
     """An account on a plan.
 
@@ -42,7 +42,7 @@ class Service:
         return days(period.start, end_of(period), self.grid.zone)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """One bill period of a service.
 
@@ -91,7 +91,7 @@ class Slice:
     is_asked: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ThingPart:
     """One priced thing in one part.
 

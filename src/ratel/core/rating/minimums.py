@@ -62,6 +62,8 @@ def _pricing_spends(draft: Draft) -> Iterator[LineItem]:
     for thing_part in draft.scope.thing_parts:
         for windows in _by_pricing(thing_part):
             pricing, attachment_id = windows[0].pricing, thing_part.part.service.attachment.id
+            if pricing.spend.minimum is None and pricing.spend.maximum is None:
+                continue
             found = items[attachment_id, thing_part.part.bill_period, pricing.id]
             spend = _pricing_spend(thing_part, windows, amounts(item for item in found if item.kind in _USAGE))
             name, limits = name_of(thing_part, pricing.segment), pricing.spend
@@ -77,7 +79,10 @@ def plan_spends(draft: Draft) -> Iterator[LineItem]:
     """Yield what brings plans up to their minimum or down to their maximum, also without usage."""
     items = _line_items_by(draft, lambda item: (item.origin.attachment_id, item.bill_period))
     for part in draft.scope.parts:
-        terms, found = part.service.plan.terms, items[part.service.attachment.id, part.bill_period]
+        terms = part.service.plan.terms
+        if terms.minimum_spend is None and terms.maximum_spend is None:
+            continue
+        found = items[part.service.attachment.id, part.bill_period]
         compared = amounts(item for item in found if item.kind in _SPEND)
         spend = _Spend(part, part.asked, part.service.days(part.asked), compared)
         description, is_in_advance = terms.minimum_spend_description, terms.minimum_spend_in_advance
