@@ -38,20 +38,17 @@ ItemKey: TypeAlias = bytes
 
 def key_of(item: LineItem) -> ItemKey:
     """Return what tells an item from all others of the account (R12.3)."""
+    before, after = key_texts(item)
+    return segment_key([*before, item.origin.attachment_id, *after])
+
+
+def key_texts(item: LineItem) -> tuple[list[str], list[str]]:
+    """Return what a key is made of, before and after the attachment's id."""
     priced = (item.priced.kind.value, item.priced.id) if item.priced else ("", "")
     segment = [text for pair in item.segment for text in pair]
     service = (item.service.start, end_of(item.service))
-    return segment_key(
-        [
-            item.kind.value,
-            item.origin.attachment_id,
-            *priced,
-            item.source_id,
-            item.currency,
-            *(str(microseconds_from_instant(instant)) for instant in service),
-            *segment,
-        ]
-    )
+    times = (str(microseconds_from_instant(instant)) for instant in service)
+    return [item.kind.value], [*priced, item.source_id, item.currency, *times, *segment]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,14 @@ def segment_key(values: Sequence[str]) -> bytes:
 
 def digest_of(contents: Iterable[bytes]) -> bytes:
     """Return the 16 bytes that stand for some contents, in their order."""
-    digest = blake2b(digest_size=KEY_BYTES)
-    for content in contents:
-        # With its length before it, ("ab", "c") is not ("a", "bc").
-        digest.update(len(content).to_bytes(4, "big"))
-        digest.update(content)
-    return digest.digest()
+    return digest_of_framed(b"".join(map(framed, contents)))
+
+
+def digest_of_framed(contents: bytes) -> bytes:
+    """Return the same of contents that were framed before."""
+    return blake2b(contents, digest_size=KEY_BYTES).digest()
+
+
+def framed(content: bytes) -> bytes:
+    """Return a content with its length before it: so ("ab", "c") is not ("a", "bc")."""
+    return len(content).to_bytes(4, "big") + content

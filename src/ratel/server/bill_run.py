@@ -5,9 +5,9 @@ no longer what the snapshot showed are computed again: so two runs at once end a
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final, TypeAlias
 
 from ratel.core.bill import sum_by_currency
@@ -15,62 +15,37 @@ from ratel.core.bill_exchange import exchanges_to_bill
 from ratel.core.billing import (
     BillKey,
     BillStatus,
-    Line,
-    MadeBill,
     check_priced,
     check_row,
     make_bills,
     reopened,
 )
 from ratel.core.compiled import CompiledPlan
-from ratel.core.currency import BillExchange
 from ratel.core.errors import BillChanged, RatelError, ResourceNotFound
 from ratel.core.rating.due import Due, due, known_period, survey_due
 from ratel.core.rating.scope import RatingContext, Scope
-from ratel.core.segment import digest_of
 from ratel.core.tail import Tail
-from ratel.rating.v1 import line_item_pb2
 from ratel.server import clock
-from ratel.server.convert.bill import line_to_proto
+from ratel.server.new_bill import NewBill, with_contents
+from ratel.server.prepared_bill import PreparedBills, ReadyBill
 from ratel.store.bill import (
     NO_BILLS,
     BillWrite,
     History,
-    Spot,
     StoredBill,
     check_etag,
     lock_versions,
     mark_stale,
-    read_contents,
     read_histories,
     write_bills,
 )
-from ratel.store.pool import Database
+from ratel.store.pool import Connection, Database
 from ratel.store.prepayment import Prepaid, read_prepaid
 from ratel.store.purchase import Dated, read_dated
-from ratel.store.rating import AccountSnapshot, PlanCache, RatingSnapshot, rating_snapshot
+from ratel.store.rating import AccountSnapshot, PlanCache, RatingSnapshot, UsageSnapshot, rating_snapshot
 
 TRIES_MAX: Final = 5
 """How often an account is computed before others are said to keep changing its bills."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewBill:
-    """A bill as it is to be stored, with the content of each line."""
-
-    exchange: BillExchange
-    lines: tuple[Line, ...]
-    contents: tuple[bytes, ...]
-
-    @property
-    def invoice_date(self) -> date:
-        """The day that it is for."""
-        return self.exchange.invoice_date
-
-    @property
-    def digest(self) -> bytes:
-        """16 bytes that stand for all contents."""
-        return digest_of(self.contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +77,23 @@ class Billed:
     is_changed: bool
 
 
-Surveyed: TypeAlias = tuple[AccountSnapshot, History, Scope]
+_NOTHING_ELSE: Final = Due((), (), ())
+"""What is due beside the bill itself, where no usage is unpriced or unattached."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Surveyed:
+    """An account before its usage is known.
+
+    Attributes:
+        scope: says what to read; of another account of its shape if there is something ready for that.
+    """
+
+    account: AccountSnapshot
+    history: History
+    context: RatingContext
+    scope: Scope
+    ready: ReadyBill | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +120,14 @@ class BillMaker:
         database: Where everything is.
         cache: Compiled plans, for the life of the process.
         tail: What this process remembers of usage that is not in the rollups yet.
+        prepared: What was made ready for accounts that are alike.
     """
 
-    def __init__(self, database: Database, cache: PlanCache, tail: Tail) -> None:
+    def __init__(self, database: Database, cache: PlanCache, tail: Tail, prepared: PreparedBills | None = None) -> None:
         self._database = database
         self._cache = cache
         self._tail = tail
+        self._prepared = prepared or PreparedBills()
 
     async def preview(self, account_id: str, key: BillKey, target_currency: str) -> Made:
         """Make the bill of an account from one snapshot.
@@ -145,7 +138,7 @@ class BillMaker:
         """
         asked = Asked(key, target_currency, is_preview=True)
         async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
-            ((_, found),) = (await _make(snapshot, [account_id], asked)).items()
+            ((_, found),) = (await _make(snapshot, self._prepared, [account_id], asked)).items()
         if isinstance(found, Made):
             return found
         raise found if isinstance(found, RatelError) else AssertionError(found)
@@ -178,7 +171,7 @@ class BillMaker:
             if not left:
                 break
             async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
-                found = await _make(snapshot, left, asked)
+                found = await _make(snapshot, self._prepared, left, asked)
             made = {account_id: each for account_id, each in found.items() if isinstance(each, Made)}
             results |= {account_id: each for account_id, each in found.items() if not isinstance(each, Made)}
             stored = await _store(self._database, made, asked.key, clock.now())
@@ -191,7 +184,9 @@ class BillMaker:
 # --- Computing --------------------------------------------------------------------------------------------------------
 
 
-async def _make(snapshot: RatingSnapshot, ids: Sequence[str], asked: Asked) -> dict[str, Made | Billed | RatelError]:
+async def _make(
+    snapshot: RatingSnapshot, prepared: PreparedBills, ids: Sequence[str], asked: Asked
+) -> dict[str, Made | Billed | RatelError]:
     """Make the bills of some accounts from one snapshot."""
     key = asked.key
     accounts = await snapshot.accounts(ids, known_period(key.invoice_date))
@@ -201,7 +196,7 @@ async def _make(snapshot: RatingSnapshot, ids: Sequence[str], asked: Asked) -> d
     prepaid = await read_prepaid(snapshot.connection, account_nos)
     fee_plans = await snapshot.plans({plan_id for each in prepaid.values() for plan_id in each.plan_ids})
     found: dict[str, Made | Billed | RatelError] = {}
-    surveyed: dict[str, Surveyed] = {}
+    surveyed: dict[str, _Surveyed] = {}
     for account_id in ids:
         try:
             account = _existing(accounts.get(account_id), account_id)
@@ -211,24 +206,42 @@ async def _make(snapshot: RatingSnapshot, ids: Sequence[str], asked: Asked) -> d
                 found[account_id] = Billed(stored, None, is_changed=False)
             else:
                 context = _with_owed(account, dated[account.account_no], prepaid[account.account_no], fee_plans)
-                scope = survey_due(context, key.frequency, key.invoice_date)
-                surveyed[account_id] = (account, history, scope)
+                ready = None
+                if not history.bills:
+                    ready = prepared.of(context, account.revision, key, asked.target_currency)
+                scope = survey_due(context, key.frequency, key.invoice_date) if ready is None else ready.scope
+                surveyed[account_id] = _Surveyed(account, history, context, scope, ready)
         except RatelError as error:
             found[account_id] = error
-    usages = await snapshot.usages([(account.account_no, scope) for account, _, scope in surveyed.values()])
-    for (account_id, (account, history, scope)), usage in zip(surveyed.items(), usages, strict=True):
+    usages = await snapshot.usages([(each.account.account_no, each.scope) for each in surveyed.values()])
+    for (account_id, each), usage in zip(surveyed.items(), usages, strict=True):
         await asyncio.sleep(0)  # other calls go on between two accounts
         try:
-            exchanges = exchanges_to_bill(history.row, key.invoice_date, asked.target_currency, scope.context)
-            owed = due(scope, usage.partials, key.invoice_date, exchanges)
-            if not asked.is_preview:
-                check_priced(owed)
-            bills = make_bills(owed, history.row, key.invoice_date, exchanges)
-            contents = await _contents(snapshot, account.account_no, key, bills)
-            found[account_id] = Made(account, history, owed, contents)
+            found[account_id] = _ready_made(each, usage) or await _made(snapshot.connection, each, usage, asked)
         except RatelError as error:
             found[account_id] = error
     return found
+
+
+def _ready_made(each: _Surveyed, usage: UsageSnapshot) -> Made | None:
+    """Make a bill of what was made ready; None where that does not tell."""
+    kept = list(usage.partials.values())
+    bill = None if each.ready is None else each.ready.make(each.context, kept)
+    return None if bill is None else Made(each.account, each.history, _NOTHING_ELSE, (bill,))
+
+
+async def _made(connection: Connection, each: _Surveyed, usage: UsageSnapshot, asked: Asked) -> Made:
+    """Make an account's bills, whatever it has."""
+    key, row, scope = asked.key, each.history.row, each.scope
+    if each.ready is not None:
+        scope = survey_due(each.context, key.frequency, key.invoice_date)
+    exchanges = exchanges_to_bill(row, key.invoice_date, asked.target_currency, each.context)
+    owed = due(scope, usage.partials, key.invoice_date, exchanges)
+    if not asked.is_preview:
+        check_priced(owed)
+    bills = make_bills(owed, row, key.invoice_date, exchanges)
+    contents = await with_contents(connection, each.account.account_no, key, bills)
+    return Made(each.account, each.history, owed, contents)
 
 
 def _with_owed(
@@ -261,31 +274,6 @@ def _is_kept(account_id: str, stored: StoredBill | None, etags: Mapping[str, str
     check_etag(stored, etags[account_id])
     reopened(stored.status)
     return False
-
-
-async def _contents(
-    snapshot: RatingSnapshot, account_no: int, key: BillKey, bills: Sequence[MadeBill]
-) -> tuple[NewBill, ...]:
-    """Return bills with the content of their lines; what is due no more looks like the line that it corrects."""
-    corrected = [spot for bill in bills for line in bill.lines for spot in _corrected(account_no, line)]
-    firsts = await read_contents(snapshot.connection, key.frequency, corrected)
-    made: list[NewBill] = []
-    for bill in bills:
-        messages = [line_to_proto(line, _first_of(firsts, account_no, line)) for line in bill.lines]
-        contents = tuple(message.SerializeToString(deterministic=True) for message in messages)
-        for line, content in zip(bill.lines, contents, strict=True):
-            firsts[account_no, bill.invoice_date, line.number] = content
-        made.append(NewBill(bill.exchange, bill.lines, contents))
-    return tuple(made)
-
-
-def _corrected(account_no: int, line: Line) -> Iterator[Spot]:
-    if line.item is None and line.correction is not None:
-        yield account_no, line.correction.place.invoice_date, line.correction.place.number
-
-
-def _first_of(firsts: Mapping[Spot, bytes], account_no: int, line: Line) -> line_item_pb2.LineItem | None:
-    return next((line_item_pb2.LineItem.FromString(firsts[spot]) for spot in _corrected(account_no, line)), None)
 
 
 # --- Storing ----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ together, however late it is billed: so what is due does not depend on when bill
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -26,7 +26,15 @@ from ratel.core.rating.drawdown import draw_downs
 from ratel.core.rating.fees import fees
 from ratel.core.rating.purchases import dated_items
 from ratel.core.rating.rate import BILL_PASSES, SERVICE_PASSES, add_passes, empty_draft
-from ratel.core.rating.scope import Budget, RatingContext, Scope, services_of, thing_parts_of, unattached_reads
+from ratel.core.rating.scope import (
+    Budget,
+    RatingContext,
+    Scope,
+    in_order_of_start,
+    services_of,
+    thing_parts_of,
+    unattached_reads,
+)
 from ratel.core.rating.unpriced import unattached_usages, unpriced_usages
 from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, service_of
 
@@ -109,7 +117,7 @@ def _frequencies(context: RatingContext, frequency: Frequency) -> frozenset[Freq
 
 
 def _services(context: RatingContext, frequencies: Set[Frequency], invoice_date: date) -> Iterator[Service]:
-    for attachment in sorted(context.attachments, key=lambda each: (each.period.start, each.id)):
+    for attachment in in_order_of_start(context.attachments):
         plan = context.plans[attachment.plan_id]
         grid = plan.grid(attachment.epoch, context.account.epoch)
         invoice_time = start_of_day(invoice_date, grid.zone)
@@ -194,6 +202,12 @@ class _Calendar:
     def is_due_on(self, bill: _Bill, item: LineItem) -> bool:
         """Tell whether a line item falls due on a bill."""
         return self.bill_of(item) == bill
+
+
+def due_days(scope: Scope) -> Callable[[LineItem], date]:
+    """Return what tells the day on which a line item of an attachment falls due."""
+    calendar = _Calendar(scope.services)
+    return lambda item: calendar.bill_of(item)[0]
 
 
 def _boundary_from(grid: Grid, instant: datetime) -> date:

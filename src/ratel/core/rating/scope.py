@@ -187,9 +187,14 @@ def _starts_of_parts(context: RatingContext, period: Period) -> list[datetime]:
     ]
 
 
+def in_order_of_start(attachments: Iterable[Attachment]) -> list[Attachment]:
+    """Return attachments in the order in which they are rated."""
+    return sorted(attachments, key=lambda each: (each.period.start, each.id))
+
+
 def services_of(context: RatingContext, asked: Period) -> Iterator[Service]:
     """Yield what of each attachment is asked for, by the attachment's start."""
-    for attachment in sorted(context.attachments, key=lambda each: (each.period.start, each.id)):
+    for attachment in in_order_of_start(context.attachments):
         service = service_of(context.account, attachment, context.plans[attachment.plan_id], asked)
         if service:
             yield service

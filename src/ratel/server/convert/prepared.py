@@ -24,7 +24,7 @@ class PreparedRating:
         self._head = account_rating_to_proto(replace(prepared.rest, line_items=(), totals=()), revision, ())
         self._rest = [line_item_to_proto(item) for item in prepared.rest.line_items]
         self._rest_totals = dict(sum_by_currency(prepared.rest.line_items))
-        self._messages: dict[LineTemplate, _Message] = {}
+        self._messages: dict[LineTemplate, FilledMessage] = {}
 
     def fill(self, message: account_rating_pb2.AccountRating, kept: Sequence[Mapping[Values, Partial]]) -> bool:
         """Write the rating of some usage into an empty message; tell whether that is possible.
@@ -47,17 +47,17 @@ class PreparedRating:
             message.totals.add(currency=currency, amount=format(total, "f"))
         return True
 
-    def _message_of(self, template: LineTemplate) -> "_Message":
+    def _message_of(self, template: LineTemplate) -> "FilledMessage":
         found = self._messages.get(template)
         if found is None:
             if len(self._messages) >= _MESSAGES_MAX:
                 self._messages.clear()  # of combinations that callers make up there are as many as they like
-            found = self._messages[template] = _Message(line_item_to_proto(template.item))
+            found = self._messages[template] = FilledMessage(line_item_to_proto(template.item))
         return found
 
 
 @dataclass(slots=True)
-class _Message:
+class FilledMessage:
     """A line item's message, as of the usage that it was filled with last.
 
     Attributes:
