@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from ratel.core.errors import DatabaseUnavailable, Overloaded
-from ratel.store.pool import Connection, Database, PoolLimits
+from ratel.store.pool import Connection, Database, PoolLimits, until_lost
 
 BACKEND = "SELECT pg_backend_pid()"
 IS_RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"
@@ -185,3 +185,33 @@ async def test_nothing_is_lent_after_the_end(database_url: str) -> None:
     with pytest.raises(DatabaseUnavailable):
         async with database.connection():
             pytest.fail("the database is closed")
+
+
+BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = $1"
+CUT = "SELECT pg_terminate_backend($1)"
+
+
+async def test_a_copy_ends_when_its_connection_is_lost(database_url: str) -> None:
+    """Though Postgres takes nothing any more, because it waits for a row of somebody else."""
+    async with opened(database_url, connections_max=3) as database, database.connection() as other:
+        await other.execute("CREATE TABLE IF NOT EXISTS copied (id text PRIMARY KEY)")
+        async with database.transaction() as blocking:
+            await blocking.execute("INSERT INTO copied VALUES ('first')")
+
+            async def rows() -> AsyncIterator[bytes]:
+                yield b"first\n"
+                for number in range(100):
+                    yield b"".join(b"%d-%d\n" % (number, each) for each in range(10_000))
+
+            async def copy() -> None:
+                async with database.connection() as connection:
+                    backends.append(await connection.fetchval(BACKEND))
+                    await until_lost(connection, connection.copy_to_table("copied", source=rows()))
+
+            backends: list[int] = []
+            copying = asyncio.create_task(copy())
+            while not backends or not await other.fetchval(BLOCKED, backends[0]):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            await other.execute(CUT, backends[0])
+            with pytest.raises(DatabaseUnavailable):
+                await asyncio.wait_for(copying, timeout=10)

@@ -16,7 +16,7 @@ from ratel.core.billing import BillInRow, BillKey, BillStatus, Line
 from ratel.core.currency import BillExchange, Exchange
 from ratel.core.errors import EtagMismatch, ResourceNotFound
 from ratel.core.period import Frequency
-from ratel.store.pool import Connection
+from ratel.store.pool import Connection, until_lost
 from ratel.store.resource import Row
 
 SELECT_OF_ACCOUNTS = """
@@ -281,7 +281,8 @@ async def write_bills(connection: Connection, writes: Sequence[BillWrite], now: 
     await connection.executemany(DELETE_LINES, [_key_of(write) for write in writes])
     await connection.executemany(UPSERT, rows)
     lines = [_line_to_row(write, *each) for write in writes for each in write.lines]
-    await connection.copy_records_to_table("bill_line_items", records=lines, columns=_LINE_COLUMNS)
+    copying = connection.copy_records_to_table("bill_line_items", records=lines, columns=_LINE_COLUMNS)
+    await until_lost(connection, copying)
     return [str(etag) for etag in etags]
 
 

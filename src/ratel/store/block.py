@@ -14,7 +14,7 @@ from ratel.core.block import Block, Flags, Places
 from ratel.core.event import is_hashed
 from ratel.core.recent import Recent
 from ratel.store.encoding import EVENT_COLUMNS, HEADER, TRAILER, chunks, encode_events
-from ratel.store.pool import Connection
+from ratel.store.pool import Connection, until_lost
 from ratel.store.usage import Appended, compare
 
 # Rows that are encoded before others get their turn: some milliseconds.
@@ -82,9 +82,9 @@ async def copy_block(connection: Connection, batch_id: int, block: Block) -> Non
         KeyTaken: one is there already; the transaction is lost.
     """
     try:
-        await connection.copy_to_table(
-            "events", source=_encoded(block, batch_id), columns=EVENT_COLUMNS, format="binary"
-        )
+        source = _encoded(block, batch_id)
+        copying = connection.copy_to_table("events", source=source, columns=EVENT_COLUMNS, format="binary")
+        await until_lost(connection, copying)
     except asyncpg.PostgresError as error:
         if isinstance(error, asyncpg.UniqueViolationError) or _TAKEN in str(error):
             raise KeyTaken from error

@@ -7,14 +7,16 @@ and Postgres there must therefore be no proxy that hands out connections by tran
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
 from ratel.core.errors import DatabaseUnavailable, Overloaded, TransactionConflict
+
+T = TypeVar("T")
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -196,6 +198,34 @@ class Database:
         except (*LOST, asyncpg.PostgresError):
             connection.terminate()
         self._give_back(connection, is_in_doubt=False)
+
+
+async def until_lost(connection: Connection, work: Coroutine[Any, Any, T]) -> T:
+    """Do a piece of work on a connection until it is lost, since a COPY of asyncpg may then wait for ever.
+
+    Raises:
+        asyncpg.ConnectionDoesNotExistError: it was lost.
+    """
+    lost = asyncio.Event()
+
+    def listener(_: object) -> None:
+        lost.set()
+
+    connection.add_termination_listener(listener)
+    working, losing = asyncio.create_task(work), asyncio.create_task(lost.wait())
+    either: set[asyncio.Task[Any]] = {working, losing}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise asyncpg.ConnectionDoesNotExistError("the connection was lost")
+    finally:
+        connection.remove_termination_listener(listener)
+        for each in either:
+            each.cancel()
+        await asyncio.wait(either)
+        if not working.cancelled():
+            working.exception()
 
 
 async def _close(connection: Connection) -> None:

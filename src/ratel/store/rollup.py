@@ -23,7 +23,7 @@ from ratel.store.bucket import BUCKET_COLUMNS as SUM_COLUMNS
 from ratel.store.bucket import encode_buckets
 from ratel.store.definition import read_definitions
 from ratel.store.lock import LOCK_FOLD, LOCK_INGEST_ALONE
-from ratel.store.pool import Connection
+from ratel.store.pool import Connection, until_lost
 from ratel.store.usage import politely, read_events
 
 # Events folded in one transaction: a second or two of work, if all must be read again.
@@ -253,7 +253,8 @@ async def _upsert_sums(connection: Connection, sums: Sequence[Sums]) -> None:
     async def source() -> AsyncIterator[bytes]:
         yield encoded
 
-    await connection.copy_to_table("staged_buckets", source=source(), columns=SUM_COLUMNS, format="binary")
+    copying = connection.copy_to_table("staged_buckets", source=source(), columns=SUM_COLUMNS, format="binary")
+    await until_lost(connection, copying)
     await connection.execute(UPSERT_BUCKETS)
 
 
@@ -270,11 +271,13 @@ async def upsert(connection: Connection, buckets: Mapping[Bucket, Partial]) -> N
     """Add partials to the stored buckets; in a transaction that holds the fold lock."""
     keyed = sorted((bucket[:4], segment_key(bucket.segment), bucket.segment, bucket) for bucket in buckets)
     rows = (_bucket_row(bucket, key, buckets[bucket]) for _, key, _, bucket in keyed)
-    await connection.copy_records_to_table("staged_buckets", records=politely(rows), columns=BUCKET_COLUMNS)
+    copying = connection.copy_records_to_table("staged_buckets", records=politely(rows), columns=BUCKET_COLUMNS)
+    await until_lost(connection, copying)
     await connection.execute(UPSERT_BUCKETS)
     if any(partial.values for partial in buckets.values()):
         values = (row for _, key, _, bucket in keyed for row in _value_rows(bucket, key, buckets[bucket]))
-        await connection.copy_records_to_table("staged_values", records=politely(values), columns=VALUE_COLUMNS)
+        copying = connection.copy_records_to_table("staged_values", records=politely(values), columns=VALUE_COLUMNS)
+        await until_lost(connection, copying)
         await connection.execute(INSERT_VALUES)
 
 

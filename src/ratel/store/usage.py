@@ -16,7 +16,7 @@ from asyncpg.pgproto import pgproto
 from ratel.core.event import Events
 from ratel.core.instant import instant_from_microseconds, microseconds_from_instant
 from ratel.store.lock import LOCK_INGEST_SHARED
-from ratel.store.pool import Connection
+from ratel.store.pool import Connection, until_lost
 
 # Rows that are in memory at once when many events are read.
 ROWS_PER_FETCH: Final = 10_000
@@ -160,7 +160,8 @@ async def append(connection: Connection, batch_id: int, events: Events, earlier:
     firsts, repeats = _apart(events)
     rows = _rows_of(events, batch_id, firsts)
     columns = ("event_key", "event_time", "batch_id", *EVENT_COLUMNS[2:])
-    await connection.copy_records_to_table("staged_events", records=politely(rows), columns=columns)
+    copying = connection.copy_records_to_table("staged_events", records=politely(rows), columns=columns)
+    await until_lost(connection, copying)
     status = await connection.execute(INSERT_STAGED)
     count = int(status.split()[-1])
     others = {} if count == len(firsts) else await _read_others(connection, batch_id, events, firsts)
