@@ -17,10 +17,11 @@ from ratel.core.meter import FieldKind, read_fields
 from ratel.core.submission import Checked, check_submission
 from ratel.server.convert.columns import columns_from_events, columns_from_proto, events_of_columns
 from ratel.server.convert.usage import submission_from_proto
+from ratel.server.convert.wire import WireMessage, columns_from_wire, wire_message
 from ratel.server.validation import violations_by_index
 from ratel.usage.v1.usage_columns_pb2 import MeasureColumn, StringColumn, UsageColumns
 from ratel.usage.v1.usage_event_pb2 import UsageEvent
-from ratel.usage.v1.usage_service_pb2 import SubmitUsageRequest
+from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest, SubmitUsageRequest
 from tests.conftest import Served
 from tests.server.columns import random_event, with_numbers
 from tests.server.example import account, create_example, event, failure, meter
@@ -50,6 +51,13 @@ DERIVING = Layout(
 STORAGE = Layout(1, DERIVING.fields[:3])
 LEAST_KEY = event_key("01907000-0000-7000-8000-000000000000")
 TIME_MAX = 1_720_000_000_000_000 + 11 * DAY
+
+
+def wire_of(events: list[UsageEvent]) -> WireMessage:
+    message = wire_message(StreamUsageRequest(sequence=7, events=events).SerializeToString())
+    assert message is not None
+    assert (message.sequence, [UsageEvent.FromString(message.event(n)) for n in range(len(events))]) == (7, events)
+    return message
 
 
 def known(storage: Layout, least_key: bytes = b"") -> Known:
@@ -84,6 +92,9 @@ def test_every_shape_of_a_message_means_the_same(wrong: float, storage: Layout, 
     for _ in range(25):
         events = [random_event(chance, wrong) for _ in range(chance.choice((1, 7, 40)))]
         told += check_alike(columns_from_events(events), events, by)
+        split = chance.randrange(len(events) + 1)
+        wires = [wire_of(part) for part in (events[:split], events[split:]) if part]
+        told += check_alike(columns_from_wire(wires), events, by)
         message = columns_of(events)
         if message is None:
             continue

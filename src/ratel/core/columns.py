@@ -3,7 +3,7 @@
 What cannot be told by column is left over, and judged one by one (`core/submission.py`), which also says why.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -66,7 +66,21 @@ class NumberColumn:
     present: Flags | None
 
 
-Column: TypeAlias = TextColumn | NumberColumn
+@dataclass(frozen=True, slots=True)
+class DecimalColumn:
+    """The values of a field as text, all of which are decimals.
+
+    Attributes:
+        numbers: what they are, missing where an event does not carry the field.
+        as_text: returns the texts themselves.
+    """
+
+    field: str
+    numbers: Numbers
+    as_text: Callable[[], TextColumn]
+
+
+Column: TypeAlias = TextColumn | NumberColumn | DecimalColumn
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +203,8 @@ class _Values:
             numbers, wrong = _numbers(column)
             self.good &= ~wrong if own is None else ~(wrong & own)
             self.measures[slot] = _merged(self.measures.get(slot), numbers, own)
-        elif kind is FieldKind.STRING and isinstance(column, TextColumn):
-            self._place_texts(column, slot, own)
+        elif kind is FieldKind.STRING and not isinstance(column, NumberColumn):
+            self._place_texts(column.as_text() if isinstance(column, DecimalColumn) else column, slot, own)
         else:
             wrong = _present(column)
             self.good &= ~wrong if own is None else ~(wrong & own)
@@ -223,6 +237,8 @@ class _Values:
 def _present(column: Column) -> Flags:
     if isinstance(column, TextColumn):
         return column.codes >= 0
+    if isinstance(column, DecimalColumn):
+        return column.numbers.scales >= 0
     return np.ones(len(column.values), np.bool_) if column.present is None else column.present
 
 
@@ -239,6 +255,8 @@ def _numbers(column: Column) -> tuple[Numbers, Flags]:
     """Return a column as numbers, and which of them are to be judged one by one."""
     if isinstance(column, TextColumn):
         return _numbers_of_texts(column)
+    if isinstance(column, DecimalColumn):
+        return column.numbers, np.zeros(len(column.numbers.scales), np.bool_)
     present = _present(column)
     # The least integer has no opposite.
     wrong = present & ((column.values == np.iinfo(np.int64).min) | (column.scale > SCALE_MAX))

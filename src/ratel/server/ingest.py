@@ -20,16 +20,15 @@ from ratel.core.block import Block
 from ratel.core.event import Events
 from ratel.core.submission import Checked, Outcome, keep_meters, side_by_side
 from ratel.server.intake import Intake
-from ratel.server.message import check_events
+from ratel.server.message import SmallMessage, check_small
 from ratel.server.patience import patiently
 from ratel.server.usage_metrics import OUTCOMES, UsageMetrics
 from ratel.store.batch import Group, Writer, prepare_writing, write_group
 from ratel.store.pool import Connection, Database, ReferenceMissing, Refused
 from ratel.store.usage import Appended
-from ratel.usage.v1.usage_event_pb2 import UsageEvent
 
 # Events of small messages that are checked at once: some milliseconds, then others get their turn.
-EVENTS_PER_TURN = 1_000
+EVENTS_PER_TURN = 4_000
 
 # Events for which a fold need not wait for its time.
 EVENTS_TO_FOLD = 20_000
@@ -68,7 +67,7 @@ class Ticket(Generic[A]):
         answer: makes what its sender is told of the outcome.
     """
 
-    message: Checked[Events | Block] | Sequence[UsageEvent]
+    message: Checked[Events | Block] | SmallMessage
     size: int
     event_count: int
     answer: Callable[[Outcome], A]
@@ -128,7 +127,7 @@ class Ingest:
             await self._change()
 
     async def add(
-        self, message: Checked[Events | Block] | Sequence[UsageEvent], size: int, answer: Callable[[Outcome], A]
+        self, message: Checked[Events | Block] | SmallMessage, size: int, answer: Callable[[Outcome], A]
     ) -> "asyncio.Future[A]":
         """Queue a message as soon as there is room, and return what will be its answer.
 
@@ -258,17 +257,20 @@ class Ingest:
     async def _check(self, tickets: Sequence[Ticket[object]]) -> Checked[Events | Block]:
         """Check those messages that are not checked yet, some at a time; places count over all of them."""
         parts: list[tuple[Checked[Events | Block], int]] = []
-        few: list[UsageEvent] = []
-        for ticket in (*tickets, None):
-            message = None if ticket is None else ticket.message
-            if few and (message is None or isinstance(message, Checked) or len(few) >= EVENTS_PER_TURN):
-                parts.append((await check_events(few, self._intake), len(few)))
-                few = []
+        small: list[SmallMessage] = []
+        count = 0
+        for ticket in tickets:
+            if small and (isinstance(ticket.message, Checked) or count >= EVENTS_PER_TURN):
+                parts.append((await check_small(small, self._intake), count))
+                small, count = [], 0
                 await asyncio.sleep(0)
-            if isinstance(message, Checked):
-                parts.append((message, ticket.event_count if ticket else 0))
-            elif message is not None:
-                few += message
+            if isinstance(ticket.message, Checked):
+                parts.append((ticket.message, ticket.event_count))
+            else:
+                small.append(ticket.message)
+                count += ticket.event_count
+        if small:
+            parts.append((await check_small(small, self._intake), count))
         return side_by_side(parts)
 
     async def _try(self, group: Group) -> Appended:

@@ -15,6 +15,7 @@ from uuid_utils import uuid7
 from ratel.core.errors import FieldInvalid
 from ratel.server.admission import Admission, Place
 from ratel.server.errors import AnsweringErrors, Context
+from ratel.server.message import stream_request
 from ratel.server.metrics import CallMetrics, MethodMetrics
 from ratel.server.request import check_request
 
@@ -25,6 +26,8 @@ Method: TypeAlias = Callable[[Any, Context], Any]
 OURS = "/ratel."
 # Its events break rules one by one, and each has a verdict of its own.
 SUBMIT_USAGE = "/ratel.usage.v1.UsageService/SubmitUsage"
+# Messages that are not read by protobuf as a whole.
+DESERIALIZERS: dict[str, Callable[[bytes], Any]] = {"/ratel.usage.v1.UsageService/StreamUsage": stream_request}
 REQUEST_ID = "x-request-id"
 REQUEST_ID_LENGTH_MAX = 128
 
@@ -98,7 +101,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
         around = Around(path, metrics, self._admission.place(is_stream=handler.request_streaming))
         read = around.read_all if handler.request_streaming else around.check
         answer = wrap(around, read, getattr(handler, attribute))
-        wrapped: Handler = make_handler(answer, _reader(handler.request_deserializer), handler.response_serializer)
+        wrapped: Handler = make_handler(
+            answer, _reader(DESERIALIZERS.get(path, handler.request_deserializer)), handler.response_serializer
+        )
         return wrapped
 
 

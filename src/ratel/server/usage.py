@@ -20,6 +20,7 @@ from ratel.server.convert.usage import (
     verdicts_to_proto,
 )
 from ratel.server.convert.value import period_from_proto
+from ratel.server.convert.wire import WireMessage
 from ratel.server.errors import Context
 from ratel.server.message import UsageMessage, event_id_at, read_usage
 from ratel.server.metering import Metering
@@ -54,7 +55,7 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
         self._source = Source(metering.ingest.room, self._answer_later, end)
 
     async def StreamUsage(
-        self, requests: AsyncIterator[pb.StreamUsageRequest], context: Context
+        self, requests: AsyncIterator[pb.StreamUsageRequest | WireMessage], context: Context
     ) -> AsyncIterator[pb.StreamUsageResponse]:
         """Take usage in, message after message; each is answered when it is durable, in order."""
         async for answer in answers_to(requests, self._source):
@@ -64,7 +65,7 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
         """Take one message of usage in."""
         return await (await self._take_in(request, partial(_submit_answer, request)))
 
-    async def _answer_later(self, request: pb.StreamUsageRequest) -> Awaitable[pb.StreamUsageResponse]:
+    async def _answer_later(self, request: pb.StreamUsageRequest | WireMessage) -> Awaitable[pb.StreamUsageResponse]:
         return await self._take_in(request, partial(_stream_answer, request))
 
     async def _take_in(self, request: UsageMessage, answer: Callable[[Outcome], A]) -> "asyncio.Future[A]":
@@ -73,8 +74,9 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
         Raises:
             Invalid: the message itself is wrong, not only some of its events.
         """
+        size = len(request.data) if isinstance(request, WireMessage) else request.ByteSize()
         message = await read_usage(request, self._metering.intake)
-        return await self._metering.ingest.add(message, request.ByteSize(), answer)
+        return await self._metering.ingest.add(message, size, answer)
 
     async def ListUsageEvents(self, request: pb.ListUsageEventsRequest, context: Context) -> pb.ListUsageEventsResponse:
         """List stored events."""
@@ -133,7 +135,7 @@ def _submit_answer(request: pb.SubmitUsageRequest, outcome: Outcome) -> pb.Submi
     return pb.SubmitUsageResponse(accepted_count=outcome.accepted_count, verdicts=verdicts)
 
 
-def _stream_answer(request: pb.StreamUsageRequest, outcome: Outcome) -> pb.StreamUsageResponse:
+def _stream_answer(request: pb.StreamUsageRequest | WireMessage, outcome: Outcome) -> pb.StreamUsageResponse:
     response = pb.StreamUsageResponse(sequence=request.sequence, accepted_count=outcome.accepted_count)
     response.verdicts.extend(verdicts_to_proto(outcome, partial(event_id_at, request)))
     return response

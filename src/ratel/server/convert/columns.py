@@ -4,7 +4,6 @@ What may break a rule of the contract is marked as doubtful here; the rules them
 only read from there.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,27 +11,18 @@ from uuid import UUID
 
 import numpy as np
 
-from buf.validate import validate_pb2
-from ratel.core.block import MISSING, Flags, Int32s, Places, Texts
+from ratel.core.block import MISSING, Flags, Int32s, Places
 from ratel.core.columns import Column, Columns, NumberColumn, TextColumn
 from ratel.core.errors import Invalid, Mistakes, Violation
 from ratel.core.event import KEY_BYTES
 from ratel.core.instant import MICROSECONDS_MAX, MICROSECONDS_MIN, MICROSECONDS_PER_SECOND
 from ratel.core.keys import keys_of_ids, keys_of_uuids
+from ratel.server.convert.rules import VALUES_MAX, shape_doubts
 from ratel.usage.v1 import usage_columns_pb2 as columns_pb
 from ratel.usage.v1 import usage_event_pb2 as pb
 
 _NANOS_PER_MICROSECOND: Final = 1_000
 _NANOS_PER_SECOND: Final = 1_000_000_000
-
-
-def _rules_of(name: str) -> validate_pb2.FieldRules:
-    return pb.UsageEvent.DESCRIPTOR.fields_by_name[name].GetOptions().Extensions[validate_pb2.field]
-
-
-_EVENT_ID: Final = re.compile(_rules_of("event_id").string.pattern)
-_TEXT_LENGTH_MAX: Final = _rules_of("values").map.values.string.max_len
-_VALUES_MAX: Final = _rules_of("values").map.max_pairs
 
 # Beyond so many fields in one message its events are judged one by one: a column costs as much as its message is long.
 _COLUMNS_MAX: Final = 256
@@ -63,7 +53,7 @@ def columns_from_proto(message: columns_pb.UsageColumns) -> Columns:
     mistakes.check()
     keys = keys_of_uuids(message.event_uuids) if message.event_uuids else keys_of_ids(message.event_ids)
     times = np.array(message.event_times, np.int64)
-    doubtful = _doubtful(keys[2], [each for each in values if isinstance(each, TextColumn)], count)
+    doubtful = shape_doubts(keys[2], [each for each in values if isinstance(each, TextColumn)], count)
     identities = (message.account_ids, accounts, message.meter_ids, meters)
     return Columns(*identities, *keys, times=times, values=values, doubtful=doubtful)
 
@@ -136,17 +126,6 @@ def _wrong(name: str, reason: str, message: str) -> Invalid:
     return Invalid([Violation(name, reason, message)])
 
 
-def _doubtful(ids: Texts | None, columns: Sequence[TextColumn], count: int) -> Flags | None:
-    """Tell which events may break a rule of the contract; None if none does."""
-    doubtful = np.zeros(count, np.bool_)
-    if ids is not None:
-        doubtful |= np.array([each is not None and not _EVENT_ID.fullmatch(each) for each in ids.tolist()])
-    for column in columns:
-        if any(len(text) > _TEXT_LENGTH_MAX for text in column.texts):
-            doubtful |= np.array([*(len(text) > _TEXT_LENGTH_MAX for text in column.texts), False])[column.codes]
-    return doubtful if doubtful.any() else None
-
-
 # --- From simple messages ---------------------------------------------------------------------------------------------
 
 
@@ -179,7 +158,7 @@ def columns_from_events(messages: Sequence[pb.UsageEvent]) -> Columns:
                 column.codes[place] = column.texts.setdefault(text, len(column.texts))
             else:
                 doubts.append(place)
-        if times[-1] < MICROSECONDS_MIN or len(values) > _VALUES_MAX:
+        if times[-1] < MICROSECONDS_MIN or len(values) > VALUES_MAX:
             doubts.append(place)
     found = [
         TextColumn(name, list(each.texts), np.array(each.codes, np.int32))
@@ -187,7 +166,7 @@ def columns_from_events(messages: Sequence[pb.UsageEvent]) -> Columns:
         if each.codes
     ]
     highs, lows, texts = keys_of_ids(ids)
-    doubtful = _doubtful(texts, found, count)
+    doubtful = shape_doubts(texts, found, count)
     if doubts:
         doubtful = np.zeros(count, np.bool_) if doubtful is None else doubtful
         doubtful[doubts] = True
