@@ -3,6 +3,7 @@
 import random
 
 import asyncpg
+import grpc
 import pytest
 
 from ratel.account.v1 import account_service_pb2 as accounts
@@ -21,7 +22,7 @@ from ratel.server.convert.wire import WireMessage, columns_from_wire, wire_messa
 from ratel.server.validation import violations_by_index
 from ratel.usage.v1.usage_columns_pb2 import MeasureColumn, StringColumn, UsageColumns
 from ratel.usage.v1.usage_event_pb2 import UsageEvent
-from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest, SubmitUsageRequest
+from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest, StreamUsageResponse, SubmitUsageRequest
 from tests.conftest import Served
 from tests.server.columns import random_event, with_numbers
 from tests.server.example import account, create_example, event, failure, meter
@@ -165,6 +166,54 @@ async def test_wrong_columns_are_a_mistake_of_the_message(server: Served) -> Non
     both = SubmitUsageRequest(events=[event()], columns=good())
     failed = await failure(server.usage.SubmitUsage(both))
     assert (failed.code, failed.violations) == ("INVALID_ARGUMENT", {("", "MESSAGE_ONEOF")})
+
+
+# --- Odd bytes --------------------------------------------------------------------------------------------------------
+
+
+def spoil(chance: random.Random, data: bytes) -> bytes:
+    """Return bytes with some of them changed, left out or put in."""
+    found = bytearray(data)
+    for _ in range(chance.choice((1, 1, 3))):
+        place = chance.randrange(len(found))
+        kind = chance.randrange(3)
+        if kind == 0:
+            found[place] = chance.randrange(256)
+        elif kind == 1:
+            del found[place]
+        else:
+            found.insert(place, chance.randrange(256))
+    return bytes(found)
+
+
+def test_bytes_are_read_as_protobuf_reads_them_or_left_to_it() -> None:
+    chance, by, read = random.Random(23), known(STORAGE), 0
+    for _ in range(2_000):
+        events = [random_event(chance, 0.02) for _ in range(3)]
+        message = wire_message(spoil(chance, StreamUsageRequest(sequence=1, events=events).SerializeToString()))
+        if message is None:
+            continue
+        sifted = sift(columns_from_wire([message]), by)
+        said = [UsageEvent.FromString(message.event(place)) for place in sifted.places]
+        read += len(said)
+        checked = judged(said, by)
+        assert not checked.rejections
+        assert sifted.block.events() == checked.events
+    assert read > 500
+
+
+async def test_an_event_that_is_none_is_rejected_alone(server: Served) -> None:
+    await create_example(server)
+    good, bad = event().SerializeToString(), b"\x0a\x02\xff\xff"
+    data = b"".join(bytes([0x12, len(each)]) + each for each in (good, bad))
+    method: grpc.aio.StreamStreamMultiCallable[bytes, StreamUsageResponse] = server.channel.stream_stream(
+        "/ratel.usage.v1.UsageService/StreamUsage", response_deserializer=StreamUsageResponse.FromString
+    )
+    call = method(iter([data]))
+    response = await call.read()
+    assert isinstance(response, StreamUsageResponse)
+    assert response.accepted_count == 1
+    assert [(each.index, each.reason) for each in response.verdicts] == [(1, "MESSAGE_MALFORMED")]
 
 
 # --- What is wrong with a message itself ------------------------------------------------------------------------------

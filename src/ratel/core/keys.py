@@ -1,7 +1,7 @@
 """Keys of many events at once: `core.event.event_key` in arrays, two halves of 64 bits each."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +9,10 @@ import numpy.typing as npt
 from ratel.core.block import Flags, Texts, UInt64s
 from ratel.core.event import KEY_BYTES, event_id_from_key, event_key, is_hashed
 
-_UUID_LENGTH: Final = 36
+UUID_LENGTH: Final = 36
+Letters: TypeAlias = npt.NDArray[np.uint8]
 _HYPHENS: Final = (8, 13, 18, 23)
-_DIGITS: Final = tuple(place for place in range(_UUID_LENGTH) if place not in _HYPHENS)
+_DIGITS: Final = tuple(place for place in range(UUID_LENGTH) if place not in _HYPHENS)
 _NO_DIGIT: Final = 16
 # What each byte is worth as a hexadecimal digit in lower case.
 _WORTH: Final = np.full(256, _NO_DIGIT, np.uint8)
@@ -21,16 +22,21 @@ for _value, _digit in enumerate(b"0123456789abcdef"):
 
 def keys_of_ids(ids: Sequence[str]) -> tuple[UInt64s, UInt64s, Texts | None]:
     """Return both halves of the keys, and the ids of those that are hashed; None if none is."""
-    raw = np.empty((len(ids), KEY_BYTES), np.uint8)
-    is_read = np.zeros(len(ids), np.bool_)
     text = "".join(ids)
-    if text.isascii() and len(text) == _UUID_LENGTH * len(ids) and all(len(each) == _UUID_LENGTH for each in ids):
-        letters = np.frombuffer(text.encode(), np.uint8).reshape(-1, _UUID_LENGTH)
-        digits = _WORTH[letters[:, _DIGITS]]
-        raw[:] = digits[:, 0::2] << 4 | digits[:, 1::2] & 0xF
-        is_read = (digits < _NO_DIGIT).all(axis=1) & (letters[:, _HYPHENS] == ord("-")).all(axis=1)
+    if text.isascii() and len(text) == UUID_LENGTH * len(ids) and all(len(each) == UUID_LENGTH for each in ids):
+        return keys_of_letters(np.frombuffer(text.encode(), np.uint8).reshape(-1, UUID_LENGTH), lambda: ids)
+    zeros = np.zeros(len(ids), np.uint64)
+    return _hashed(zeros, zeros.copy(), np.zeros(len(ids), np.bool_), ids)
+
+
+def keys_of_letters(letters: Letters, ids: Callable[[], Sequence[str]]) -> tuple[UInt64s, UInt64s, Texts | None]:
+    """Return the same for ids that are all as long as a UUID, by their letters; the ids themselves only if need be."""
+    digits = _WORTH[letters[:, _DIGITS]]
+    raw: Letters = np.bitwise_or(digits[:, 0::2] << 4, digits[:, 1::2] & 0xF, dtype=np.uint8)
     highs, lows = _halves(raw)
-    return _hashed(highs, lows, is_read & _are_uuid7(highs, lows), ids)
+    is_key = (digits < _NO_DIGIT).all(axis=1) & (letters[:, _HYPHENS] == ord("-")).all(axis=1)
+    is_key &= _are_uuid7(highs, lows)
+    return (highs, lows, None) if is_key.all() else _hashed(highs, lows, is_key, ids())
 
 
 def keys_of_uuids(raw: bytes) -> tuple[UInt64s, UInt64s, Texts | None]:

@@ -33,7 +33,8 @@ EventsAt: TypeAlias = Callable[[Sequence[int]], Sequence[UsageEvent | None]]
 _MALFORMED = Violation("", "MESSAGE_MALFORMED", "is no usage event")
 
 FEW_EVENTS = 200
-"""Messages of at most so many simple events are checked together."""
+MANY_EVENTS = 2_000
+"""Messages of at most so many simple events are checked together; of more, if they are read by column."""
 
 
 def stream_request(data: bytes) -> pb.StreamUsageRequest | WireMessage:
@@ -49,7 +50,7 @@ async def read_usage(request: UsageMessage, intake: Intake) -> Checked[Events | 
         DatabaseUnavailable: what the events name could not be looked up.
     """
     if isinstance(request, WireMessage):
-        if len(request) <= FEW_EVENTS:
+        if len(request) <= MANY_EVENTS:
             return request
         if len(request) <= EVENTS_PER_MESSAGE_MAX:
             return await check_small([request], intake)

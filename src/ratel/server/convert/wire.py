@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ratel.core.block import MISSING, SCALE_MAX, Flags, Int32s, Int64s, Numbers, Places, UInt64s
+from ratel.core.block import MISSING, SCALE_MAX, Flags, Int32s, Int64s, Numbers, Places, Texts, UInt64s
 from ratel.core.columns import Column, Columns, DecimalColumn, TextColumn
 from ratel.core.instant import MICROSECONDS_MIN, MICROSECONDS_PER_SECOND
-from ratel.core.keys import keys_of_ids
+from ratel.core.keys import UUID_LENGTH, keys_of_ids, keys_of_letters
 from ratel.server.convert.rules import shape_doubts
 
 Bytes = npt.NDArray[np.uint8]
@@ -106,6 +106,14 @@ class _Spans(NamedTuple):
         return _Spans(self.starts[places], self.lengths[places])
 
 
+class _Values(NamedTuple):
+    """Values of events: the event's place, the field's name, and the text."""
+
+    events: Places
+    names: _Spans
+    texts: _Spans
+
+
 class _Cursor:
     """Reads all events in step.
 
@@ -151,9 +159,9 @@ class _Cursor:
         self._move(end)
         return seconds * MICROSECONDS_PER_SECOND + nanos // 1_000
 
-    def values(self) -> tuple[Places, _Spans, _Spans]:
-        """Read the values of all events: for each the event's number, its name, and its text."""
-        numbers, names, texts = [], [], []
+    def values(self) -> list["_Values"]:
+        """Read the values of all events, the first of each, then the second, and so on."""
+        found = []
         for _ in range(_VALUES_MAX):
             own = np.flatnonzero((self.places < self.ends) & ~self.odd)
             if not len(own):
@@ -166,14 +174,9 @@ class _Cursor:
             self.odd[own] |= part.odd
             self.places[own] = part.places
             good = ~part.odd
-            numbers.append(own[good])
-            names.append(name.take(good))
-            texts.append(text.take(good))
+            found.append(_Values(own[good], name.take(good), text.take(good)))
         self._expect(self.places == self.ends)
-        if not numbers:
-            nothing = np.zeros(0, np.int64)
-            return nothing, _Spans(nothing, nothing), _Spans(nothing, nothing)
-        return np.concatenate(numbers), _joined(names), _joined(texts)
+        return found
 
     def _expect(self, good: Flags) -> None:
         self.odd |= ~good
@@ -199,11 +202,11 @@ def columns_from_wire(messages: Sequence[WireMessage]) -> Columns:
     cursor = _Cursor(data, starts, ends)
     accounts, meters, ids = cursor.text(_ACCOUNT), cursor.text(_METER), cursor.text(_ID)
     times = cursor.time()
-    numbers, names, texts = cursor.values()
+    steps = cursor.values()
     account_texts, account_codes = _distinct(raw, data, accounts, cursor.odd)
     meter_texts, meter_codes = _distinct(raw, data, meters, cursor.odd)
-    keys = keys_of_ids(_texts(raw, ids, cursor.odd))
-    values = _columns(raw, data, (numbers, names, texts), cursor.odd)
+    keys = _keys(raw, data, ids, cursor.odd)
+    values = _columns(raw, data, steps, cursor.odd)
     doubtful = shape_doubts(keys[2], [each for each in values if isinstance(each, TextColumn)], len(starts))
     odd = cursor.odd if doubtful is None else cursor.odd | doubtful
     return Columns(
@@ -249,6 +252,8 @@ def _distinct(raw: bytes, data: Bytes, spans: _Spans, odd: Flags) -> tuple[list[
 def _codes(data: Bytes, spans: _Spans) -> tuple[Places, Places]:
     """Return where each text occurs first, and for each span which it is."""
     length_max = int(spans.lengths.max(initial=0))
+    if _are_same(data, spans, length_max):
+        return np.zeros(1, np.int64), np.zeros(len(spans.lengths), np.int64)
     # Eight bytes from any byte on.
     words = np.ndarray((len(data) - _WORD + 1,), "<u8", data.data, strides=(1,))
     columns: list[UInt64s] = []
@@ -270,18 +275,38 @@ def _codes(data: Bytes, spans: _Spans) -> tuple[Places, Places]:
     return firsts, codes.reshape(-1)
 
 
-def _columns(raw: bytes, data: Bytes, values: tuple[Places, _Spans, _Spans], odd: Flags) -> list[Column]:
-    numbers, names, texts = values
-    wrong_names = np.zeros(len(numbers), np.bool_)
-    found, codes = _distinct(raw, data, names, wrong_names)
-    odd[numbers[wrong_names]] = True
-    if len(found) > _COLUMNS_MAX:
-        odd[numbers] = True
-        return []
+def _keys(raw: bytes, data: Bytes, ids: _Spans, odd: Flags) -> tuple[UInt64s, UInt64s, Texts | None]:
+    if not (ids.lengths == UUID_LENGTH).all():
+        return keys_of_ids(_texts(raw, ids, odd))
+    letters = data[ids.starts[:, None] + np.arange(UUID_LENGTH)]
+    return keys_of_letters(letters, lambda: _texts(raw, ids, odd))
+
+
+def _are_same(data: Bytes, spans: _Spans, length: int) -> bool:
+    """Tell quickly whether all texts are the same."""
+    if not len(spans.lengths) or int(spans.lengths.min()) != length:
+        return False
+    first = int(spans.starts[0])
+    return all(bool((data[spans.starts + step] == data[first + step]).all()) for step in range(length))
+
+
+def _columns(raw: bytes, data: Bytes, steps: Sequence[_Values], odd: Flags) -> list[Column]:
+    by_name: dict[str, list[_Values]] = {}
+    for step in steps:
+        wrong = np.zeros(len(step.events), np.bool_)
+        found, codes = _distinct(raw, data, step.names, wrong)
+        odd[step.events[wrong]] = True
+        if len(by_name) + len(found) > _COLUMNS_MAX:
+            odd[step.events] = True
+            continue
+        for code, name in enumerate(found):
+            own = codes == code
+            part = step if len(found) == 1 else _Values(*(step.events[own], step.names, step.texts.take(own)))
+            by_name.setdefault(name, []).append(part)
     columns: list[Column] = []
-    for code, name in enumerate(found):
-        own = np.flatnonzero(codes == code)
-        columns.append(_column(raw, data, (name, numbers[own], texts.take(own)), odd))
+    for name, parts in by_name.items():
+        events = np.concatenate([part.events for part in parts])
+        columns.append(_column(raw, data, (name, events, _joined([part.texts for part in parts])), odd))
     return columns
 
 
