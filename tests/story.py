@@ -24,6 +24,9 @@ what is not said has a default, so that a story shows only what it is about:
     commitment year 15000 2024-01-01 2025-01-01 every=1 first=0 in_advance fee=2024-06-15:50 kinds=USAGE surcharge=1
     balance extra 2024-06-01 2024-06-16 put=2024-06-01:100/2,2024-06-10:-20 rollover=50:2024-07-01 surcharge=10
     use 2024-06-03 size=5 region=eu id=e1 times=10
+    family BREAKDOWN                              how the account is shown what its children have used
+    child a with_parent                           a child; its own attachments are charged on the account's bills
+    attach 2024-06-01 of=a                        the child's; so with level, use and rate
     rate 2024-06-01 2024-07-01
     bill 2024-07-01 2024-08-01                    one bill after the other; what is expected is on the last
     -> USAGE 95.00 500x.15 + 200x.10              kind, amount, and any words that say why
@@ -40,9 +43,9 @@ from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from ratel.core.account import Attachment
+from ratel.core.account import Account, Attachment, ChildBilling
 from ratel.core.band import Bands
-from ratel.core.counter import Adjustment, Counter
+from ratel.core.counter import AccountAdjustment, Adjustment, Counter
 from ratel.core.meter import Aggregation, CompoundAggregation, Field, FieldKind, Filter, Method, read_formula
 from ratel.core.money import Rounding, RoundingMode
 from ratel.core.period import Frequency, Period
@@ -79,7 +82,7 @@ def read_story(text: str) -> Story:
         if line.strip():
             verb, *words = line.split()
             _VERBS[verb](story, words)
-    if not story.attachments:
+    if not any(each.account_id == ACCOUNT.id for each in story.attachments):
         story.attachments.append(Attachment("attachment", ACCOUNT.id, PLAN, Period(_time(story, "2024-01-01"))))
     return story
 
@@ -237,7 +240,7 @@ def _attach(story: Story, words: list[str]) -> None:
     story.attachments.append(
         Attachment(
             options.get("id", f"attachment-{len(story.attachments)}"),
-            ACCOUNT.id,
+            options.get("of", ACCOUNT.id),
             options.get("plan", PLAN),
             _period(story, start, end[0] if end else None),
             date.fromisoformat(epoch) if epoch else None,
@@ -288,8 +291,9 @@ def _agreed_of(story: Story) -> Agreed:
 
 
 def _level(story: Story, words: list[str]) -> None:
-    counter_id, day, level = words
-    story.adjustments.append(Adjustment(counter_id, date.fromisoformat(day), Decimal(level)))
+    (counter_id, day, level), options = options_of(words)
+    adjustment = Adjustment(counter_id, date.fromisoformat(day), Decimal(level))
+    story.adjustments.append(AccountAdjustment(options.get("of", ACCOUNT.id), adjustment))
 
 
 def _use(story: Story, words: list[str]) -> None:
@@ -297,11 +301,23 @@ def _use(story: Story, words: list[str]) -> None:
     times = int(values.pop("times", "1"))
     first = values.pop("id", f"event-{len(story.usages)}")
     ids = tuple(first if times == 1 else f"{first}-{index}" for index in range(times))
-    story.usages.append(Usage(_time(story, time), values, ids))
+    account_id = values.pop("of", ACCOUNT.id)
+    story.usages.append(Usage(_time(story, time), values, ids, account_id))
+
+
+def _family(story: Story, words: list[str]) -> None:
+    story.account = replace(story.account, child_billing=ChildBilling(words[0]))
+
+
+def _child(story: Story, words: list[str]) -> None:
+    is_billed_with_parent = "with_parent" in words
+    child = Account(words[0], words[0].title(), parent_id=ACCOUNT.id, billed_with_parent=is_billed_with_parent)
+    story.children[child.id] = child
 
 
 def _rate(story: Story, words: list[str]) -> None:
-    story.asked = _period(story, words[0], words[1])
+    (start, end), options = options_of(words)
+    story.asked, story.asked_id = _period(story, start, end), options.get("of", ACCOUNT.id)
 
 
 def _bill(story: Story, words: list[str]) -> None:
@@ -336,6 +352,8 @@ _VERBS: dict[str, Callable[[Story, list[str]], None]] = {
     "promotion": _promotion,
     "grant": _grant,
     "level": _level,
+    "family": _family,
+    "child": _child,
     "use": _use,
     "commitment": _commitment,
     "balance": _balance,

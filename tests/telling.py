@@ -14,7 +14,6 @@ from ratel.account.v1 import account_service_pb2 as accounts
 from ratel.account.v1.balance_pb2 import Balance
 from ratel.account.v1.commitment_pb2 import Commitment
 from ratel.catalog.v1 import catalog_service_pb2 as catalog
-from ratel.core.counter import AccountAdjustment
 from ratel.core.product import Product
 from ratel.core.window import end_of
 from ratel.rating.v1.account_rating_pb2 import AccountRating
@@ -96,9 +95,10 @@ class Teller:
             await stub.CreatePromotion(catalog.CreatePromotionRequest(promotion=own(promotion)))
 
     async def tell_account(self) -> None:
-        """Create the account, its attachments and adjustments."""
+        """Create the account and its children, their attachments and adjustments."""
         stub, own = self._server.accounts, self._own
-        await stub.CreateAccount(accounts.CreateAccountRequest(account=own(account_to_proto(self._story.account))))
+        for account in map(account_to_proto, (self._story.account, *self._story.children.values())):
+            await stub.CreateAccount(accounts.CreateAccountRequest(account=own(account)))
         for attachment in map(attachment_to_proto, self._story.attachments):
             await stub.CreateAttachment(accounts.CreateAttachmentRequest(attachment=own(attachment)))
         for grant in map(grant_to_proto, self._story.grants):
@@ -114,8 +114,7 @@ class Teller:
                 request = accounts.CreateBalanceTransactionRequest(balance_transaction=own(transaction))
                 await stub.CreateBalanceTransaction(request)
         for each in self._story.adjustments:
-            adjustment = own(adjustment_to_proto(AccountAdjustment(ACCOUNT.id, each)))
-            adjusting = accounts.CreateCounterAdjustmentRequest(counter_adjustment=adjustment)
+            adjusting = accounts.CreateCounterAdjustmentRequest(counter_adjustment=own(adjustment_to_proto(each)))
             await stub.CreateCounterAdjustment(adjusting)
 
     async def rate(self) -> AccountRating:
@@ -126,7 +125,7 @@ class Teller:
 
     async def rate_period(self, start_time: Timestamp, end_time: Timestamp) -> AccountRating:
         """Rate any period."""
-        request = RateAccountRequest(account_id=ACCOUNT.id, start_time=start_time, end_time=end_time)
+        request = RateAccountRequest(account_id=self._story.asked_id, start_time=start_time, end_time=end_time)
         return (await self._server.rating.RateAccount(self._own(request))).account_rating
 
     async def _stream(self, batches: Sequence[Sequence[UsageEvent]]) -> None:
@@ -140,7 +139,7 @@ class Teller:
 
     def _events(self, usage: Usage) -> Iterator[UsageEvent]:
         for event_id in usage.ids:
-            event = UsageEvent(account_id=ACCOUNT.id, meter_id=METER, event_id=event_id, values=usage.values)
+            event = UsageEvent(account_id=usage.account_id, meter_id=METER, event_id=event_id, values=usage.values)
             event.event_time.CopyFrom(instant_to_proto(usage.time))
             yield self._own(event)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ratel.core.account import Account, Attachment
-from ratel.core.counter import Adjustment, Counter
+from ratel.core.counter import AccountAdjustment, Counter
 from ratel.core.meter import Aggregation, CompoundAggregation, Field, FieldKind, Meter, Method
 from ratel.core.period import Frequency, Period
 from ratel.core.plan import Plan, PlanTemplate, Settings
@@ -30,6 +30,7 @@ class Usage:
     time: datetime
     values: Mapping[str, str]
     ids: tuple[str, ...]
+    account_id: str = ACCOUNT.id
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Story:
     """What is there, what is asked, and what is expected."""
 
     account: Account = ACCOUNT
+    children: dict[str, Account] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     template: PlanTemplate = field(
         default_factory=lambda: PlanTemplate(TEMPLATE, PRODUCT, "Template", "USD", Frequency.MONTHLY)
@@ -49,13 +51,14 @@ class Story:
     counters: dict[str, Counter] = field(default_factory=dict)
     pricings: list[Pricing] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
-    adjustments: list[Adjustment] = field(default_factory=list)
+    adjustments: list[AccountAdjustment] = field(default_factory=list)
     promotions: dict[str, Promotion] = field(default_factory=dict)
     grants: list[Grant] = field(default_factory=list)
     commitments: list[Commitment] = field(default_factory=list)
     balances: list[BalanceBook] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
     asked: Period | None = None
+    asked_id: str = ACCOUNT.id
     invoice_dates: list[str] = field(default_factory=list)
     line_items: list[tuple[str, str]] = field(default_factory=list)
     unpriced: list[tuple[str, str]] = field(default_factory=list)

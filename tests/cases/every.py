@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.cases import accumulation, asked, currency, group, promotion, time, usage
+from tests.cases import accumulation, asked, currency, family, group, promotion, time, usage
 
 CASES: Final = {
     **usage.CASES,
@@ -12,4 +12,5 @@ CASES: Final = {
     **promotion.CASES,
     **currency.CASES,
     **group.CASES,
+    **family.CASES,
 }

@@ -106,3 +106,21 @@ async def test_promotions_grants_and_plan_groups_are_kinds_of_entries(server: Se
         assert await apply(server, read_catalog(path)) == "8 entries applied, 0 of them changed what was there."
     path.write_text(PROMOTED.replace("25.00", "30.00"))
     assert await apply(server, read_catalog(path)) == "8 entries applied, 1 of them changed what was there."
+
+
+FAMILY = """
+accounts:
+  - {id: north, name: North, parent_account_id: group, billed_with_parent: true}
+  - {id: group, name: Group, child_billing: CHILD_BILLING_BREAKDOWN}
+"""
+
+
+async def test_parents_come_before_their_children(server: Served, path: Path) -> None:
+    """R11.1."""
+    path.write_text(FAMILY)
+    assert [entry.place for entry in read_catalog(path)] == ["accounts[1]", "accounts[0]"]
+    for _ in range(2):
+        assert await apply(server, read_catalog(path)) == "2 entries applied, 0 of them changed what was there."
+    path.write_text(FAMILY.replace("parent_account_id: group, billed_with_parent: true", "epoch: '2024-01-31'"))
+    with pytest.raises(CommandFailed, match=r"accounts\[0\] is refused. PARENT_FIXED"):
+        await apply(server, read_catalog(path))

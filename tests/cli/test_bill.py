@@ -124,3 +124,9 @@ def test_a_period_is_a_year_month_or_day(period: str, first: date, after: date) 
 def test_anything_else_is_no_period(period: str) -> None:
     with pytest.raises(CommandFailed, match="is no year, month or day"):
         days_of(period)
+
+
+def test_a_part_shows_whose_it_is_and_what_the_whole_is() -> None:
+    """R11.1."""
+    share = {"whole_amount": "95.00", "quantity": "300", "whole_quantity": "700"}
+    assert lines_of("USAGE", account_id="north", share=share) == ["account: north", "300 of 700, of 95.00 USD"]

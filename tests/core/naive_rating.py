@@ -8,6 +8,7 @@ from ratel.core.account_rating import AccountRating
 from ratel.core.bill import CounterWorkings, LineItem, PromotionWorkings, UsageWorkings
 from ratel.core.compiled import compile_plan
 from ratel.core.event import Events, Partial
+from ratel.core.family import Child, Coverage
 from ratel.core.instant import microseconds_from_instant
 from ratel.core.integral import Partials
 from ratel.core.layout import Layout
@@ -22,6 +23,7 @@ from tests.naive.account import Account, Answer
 from tests.naive.account import LineItem as NaiveItem
 from tests.naive.catalog import Catalog
 from tests.naive.debts import Grant
+from tests.naive.family import Family
 from tests.naive.translation import (
     core_account_of,
     core_adjustments,
@@ -49,6 +51,33 @@ def rate_by_core(
     scope = survey(context, Period(start, end))
     layouts = {each.id: Layout(number, each.fields) for number, each in enumerate(meters)}
     return rate(scope, partials_of(stored_events(account, layouts), layouts, scope.reads))
+
+
+def family_of_core(family: Family) -> tuple[Child, ...]:
+    """The children as the rating of their parent sees them."""
+    return tuple(
+        Child(core_account_of(each), coverages_of(family.catalog, each), core_adjustments(each))
+        for each in family.children
+    )
+
+
+def coverages_of(catalog: Catalog, account: Account) -> tuple[Coverage, ...]:
+    return tuple(
+        Coverage(catalog.template(each.plan).product, core_attachment(account, each).period)
+        for each in account.attachments
+    )
+
+
+def partials_of_family(family: Family, layouts: Mapping[str, Layout], reads: tuple[Read, ...]) -> Partials:
+    """Fold the events of each read, account by account."""
+    members = {each.id: stored_events(each, layouts) for each in (family.parent, *family.children)}
+    found: dict[Read, dict[tuple[str, ...], Partial]] = {}
+    for read in reads:
+        kept = found.setdefault(read, {})
+        for place, account_id in enumerate(sorted(read.account_ids or {family.parent.id})):
+            for values, partial in fold_read(members[account_id], layouts[read.rollup.meter_id], read).items():
+                kept.setdefault(values, Partial()).merge(partial.of_account(place))
+    return found
 
 
 def stored_events(account: Account, layouts: Mapping[str, Layout]) -> Events:

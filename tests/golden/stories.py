@@ -5,7 +5,7 @@ They are told in the language of `tests.story`. What is not in it (purchases, ch
 
 from typing import Final
 
-from tests.golden import settled
+from tests.golden import families, settled
 from tests.golden.told import TIERS, Told
 
 STORIES: Final[dict[str, Told]] = {
@@ -247,4 +247,5 @@ STORIES: Final[dict[str, Told]] = {
         ["1,250 - 3 x 100 = 950, x 0.50"],
     ),
     **settled.STORIES,
+    **families.STORIES,
 }

@@ -10,12 +10,21 @@ from tests.naive.catalog import FOREVER, Thing
 
 @dataclass(frozen=True)
 class Event:
-    """R2.1: what is missing is not in ``values``."""
+    """R2.1: what is missing is not in ``values``. R11.1: ``apart`` is when its account pays for itself."""
 
     id: str
     meter: str
     time: datetime
     values: Mapping[str, Fraction | str] = field(default_factory=dict)
+    apart: tuple[tuple[datetime, datetime], ...] = ()
+
+    def counted(self, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+        """What of a stretch is not apart."""
+        left = [(start, end)] if start < end else []
+        for first, last in self.apart:
+            cut = [part for one, other in left for part in ((one, min(other, first)), (max(one, last), other))]
+            left = [part for part in cut if part[0] < part[1]]
+        return left
 
 
 @dataclass(frozen=True)

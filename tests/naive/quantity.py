@@ -1,7 +1,7 @@
 """R2: from raw events to a quantity, by looking at every event each time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
@@ -25,7 +25,7 @@ class Span:
 def readings(catalog: Catalog, events: Sequence[Event]) -> list[Event]:
     """Each event once, whatever the number of times it was sent (R13), with its derived values (R2.1)."""
     once = {event.id: event for event in events}
-    return [Event(each.id, each.meter, each.time, derive(catalog.meter(each.meter), each)) for each in once.values()]
+    return [replace(each, values=derive(catalog.meter(each.meter), each)) for each in once.values()]
 
 
 def derive(meter: Meter, event: Event) -> dict[str, Fraction | str]:
@@ -45,8 +45,12 @@ def number(value: Value) -> Fraction | None:
 
 
 def between(events: Sequence[Event], start: datetime, end: datetime) -> list[Event]:
-    """R2.2: an event counts when start <= event_time < end."""
-    return [event for event in events if start <= event.time < end]
+    """R2.2: an event counts when start <= event_time < end; of a child (R11.1) if it does not pay for itself then."""
+    return [event for event in events if start <= event.time < end and not is_apart(event)]
+
+
+def is_apart(event: Event) -> bool:
+    return any(start <= event.time < end for start, end in event.apart)
 
 
 def counting(aggregation: Aggregation, events: Sequence[Event]) -> list[Event]:
@@ -94,7 +98,9 @@ def value_of(event: Event, field: str) -> Fraction:
 def measured(aggregation: Aggregation, counted: Sequence[Event], span: Span) -> Quantity | None:
     """The quantity of a span, of events that may also lie before: what the level of R2.7 needs."""
     if aggregation.method == "WEIGHTED_SUM":
-        changes = [(event, max(event.time, span.start), span.end) for event in counted if event.time < span.end]
+        changes = [
+            (event, *stretch) for event in counted for stretch in event.counted(max(event.time, span.start), span.end)
+        ]
         return weighted_sum(aggregation, changes, span) if changes else default_of(aggregation)
     return quantity(aggregation, between(counted, span.start, span.end))
 

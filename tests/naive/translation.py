@@ -207,7 +207,7 @@ def core_band(given: Band) -> band.Band:
 
 def core_account_of(given: Account, credit_order: Sequence[str] = ()) -> core_account.Account:
     order = tuple(map(plan.CreditKind, credit_order))
-    return core_account.Account(given.id, given.id, given.epoch, given.currency, order)
+    return core_account.Account(given.id, given.id, given.epoch, given.currency, credit_application_order=order)
 
 
 def core_attachment(owner: Account, given: Attachment) -> core_account.Attachment:

@@ -50,11 +50,11 @@ def levels(usage: Usage, window: Window, end: datetime) -> list[tuple[Event, dat
     catalog, pricing = usage.catalog, window.pricing
     aggregation = catalog.aggregation(pricing.thing.id)
     return [
-        (event, max(event.time, start), stop)
+        (event, *stretch)
         for start, stop in pieces(pricings_of(catalog, usage.plan), window.start, end)
         for event in counting(aggregation, usage.events)
-        if event.time < stop
-        and belongs_to(all_in_force(catalog, usage.plan, pricing.thing, start), combination(aggregation, event))
+        for stretch in event.counted(max(event.time, start), stop)
+        if belongs_to(all_in_force(catalog, usage.plan, pricing.thing, start), combination(aggregation, event))
         == pricing
     ]
 
@@ -149,7 +149,8 @@ def lasting(usage: Usage, thing: Thing, events: Sequence[Event], stretch: tuple[
     return [
         event
         for event in events
-        if event.time < end and (start <= event.time or any(counting(each, [event]) for each in levels))
+        if between([event], start, end)
+        or (event.counted(max(event.time, start), end) and any(counting(each, [event]) for each in levels))
     ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.request import urlopen
@@ -12,11 +13,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from ratel.account.v1 import account_service_pb2 as accounts
 from ratel.account.v1.account_pb2 import Account
 from ratel.account.v1.attachment_pb2 import Attachment
+from ratel.account.v1.counter_adjustment_pb2 import CounterAdjustment
 from ratel.account.v1.grant_pb2 import Grant
 from ratel.catalog.v1.catalog_service_pb2 import CreatePromotionRequest, UpdatePricingRequest, UpdateSettingsRequest
 from ratel.catalog.v1.promotion_pb2 import Promotion
 from ratel.catalog.v1.settings_pb2 import CurrencyRate, Settings
-from ratel.core.counter import AccountAdjustment
 from ratel.rating.v1.account_rating_pb2 import AccountRating
 from ratel.rating.v1.rating_service_pb2 import RateAccountRequest, RateAccountsRequest
 from ratel.server.convert.account import adjustment_to_proto
@@ -99,7 +100,7 @@ async def end(server: Served, prefix: str) -> None:
 
 async def adjust(server: Served, prefix: str) -> None:
     story = read_story(f"level seats 2024-06-11 4\n{STORY}")
-    message = adjustment_to_proto(AccountAdjustment(f"{prefix}account", story.adjustments[0]))
+    message = adjustment_to_proto(replace(story.adjustments[0], account_id=f"{prefix}account"))
     message.counter_id = prefix + message.counter_id
     await server.accounts.CreateCounterAdjustment(accounts.CreateCounterAdjustmentRequest(counter_adjustment=message))
 
@@ -132,7 +133,30 @@ async def convert(server: Served, prefix: str) -> None:
     await server.accounts.UpdateAccount(accounts.UpdateAccountRequest(account=account, update_mask=mask))
 
 
-@pytest.mark.parametrize("change", [use, end, adjust, reprice, promote, convert])
+async def adopt(server: Served, prefix: str) -> None:
+    """Give the account a parent that is on the plan where the account was not, so that nothing is unattached."""
+    parent = Account(id=f"{prefix}parent", name="Parent")
+    await server.accounts.CreateAccount(accounts.CreateAccountRequest(account=parent))
+    child = Account(id=f"{prefix}account", parent_account_id=parent.id)
+    mask = FieldMask(paths=["parent_account_id"])
+    await server.accounts.UpdateAccount(accounts.UpdateAccountRequest(account=child, update_mask=mask))
+    await attach(server, prefix, parent.id)
+
+
+async def attach(server: Served, prefix: str, account_id: str) -> None:
+    placed = Attachment(id=f"{account_id}-x", account_id=account_id, plan_id=f"{prefix}{PLAN}")
+    placed.start_time.CopyFrom(time("2024-06-01T00:00:00Z"))
+    await server.accounts.CreateAttachment(accounts.CreateAttachmentRequest(attachment=placed))
+
+
+async def bear(server: Served, prefix: str) -> None:
+    """Give the account a child that has used something."""
+    child = Account(id=f"{prefix}child", name="Child", parent_account_id=f"{prefix}account")
+    await server.accounts.CreateAccount(accounts.CreateAccountRequest(account=child))
+    await send(server, child.id, prefix + METER, 0, 3, calls="7", region="ap")
+
+
+@pytest.mark.parametrize("change", [use, end, adjust, reprice, promote, convert, bear])
 async def test_what_changed_is_seen_at_once(server: Served, change: Callable[[Served, str], Awaitable[None]]) -> None:
     prefix = f"known_{change.__name__}_"
     account_id = await told(server, prefix)
@@ -145,6 +169,44 @@ async def test_what_changed_is_seen_at_once(server: Served, change: Callable[[Se
     assert changed != first
     for _ in range(3):
         assert await rate(server, account_id) == changed
+
+
+@pytest.mark.parametrize("change", ["use", "adjust", "attach"])
+async def test_what_changed_of_a_child_is_seen_at_once(server: Served, change: str) -> None:
+    """R11.1: of the parent, which is rated anew each time, as long as it has children."""
+    prefix = f"kin_{change}_"
+    account_id, child_id = await told(server, prefix), f"{prefix}child"
+    await bear(server, prefix)
+    first = await rate(server, account_id)
+    if change == "use":
+        await send(server, child_id, prefix + METER, 3, 3, calls="7", region="ap")
+    elif change == "adjust":
+        request = CounterAdjustment(account_id=child_id, counter_id=f"{prefix}seats", date="2024-06-11", level="4")
+        await server.accounts.CreateCounterAdjustment(
+            accounts.CreateCounterAdjustmentRequest(counter_adjustment=request)
+        )
+    else:
+        await attach(server, prefix, child_id)
+    changed = await rate_plainly(server, account_id)
+    assert changed != first
+    assert await rate(server, account_id) == changed
+
+
+async def test_what_a_parent_covers_of_a_known_account_is_seen_at_once(server: Served) -> None:
+    """R11.1, R3.5: the account was attached until June 10; now its parent pays for the rest."""
+    prefix = "adopted_"
+    account_id = await told(server, prefix)
+    await end(server, prefix)
+    first = await rate(server, account_id)
+    assert first.unattached_usages
+    await adopt(server, prefix)
+    for _ in range(3):
+        found = await rate(server, account_id)
+        assert not found.unattached_usages
+        assert list(found.line_items) == list(first.line_items)
+    before = read_count(server)
+    assert await rate(server, account_id) == found
+    assert read_count(server) > before, "a child is known too"
 
 
 async def test_what_is_acknowledged_is_in_every_rating_after(server: Served) -> None:

@@ -77,7 +77,7 @@ async def write(own: Process, usages: Sequence[Usage]) -> Appended:
 
 
 def slices_of(account_no: int, rollups: Sequence[Rollup]) -> list[Slice]:
-    return [Slice(account_no, rollup, START, START + timedelta(days=9)) for rollup in rollups]
+    return [Slice((account_no,), rollup, START, START + timedelta(days=9)) for rollup in rollups]
 
 
 def told(appended: Appended) -> tuple[list[int], list[int], list[int]]:
@@ -124,7 +124,7 @@ async def test_blocks_and_events_come_to_the_same(fresh_database_url: str, seed:
             assert told(one_by_one) == told(as_block)
             if number % 4 == 3:
                 slices = [
-                    [Slice(accounts[each], rollup, START, START + timedelta(days=9)) for rollup in rollups]
+                    [Slice((accounts[each],), rollup, START, START + timedelta(days=9)) for rollup in rollups]
                     for each in "ab"
                 ]
                 readings = [await own.read(each) for each in slices]
@@ -206,7 +206,7 @@ async def test_what_64_bits_do_not_hold_is_folded_one_by_one(fresh_database_url:
             await write(own, usages)
             await own.write([replace(usage, account="a") for usage in usages])
         slices = [
-            [Slice(accounts[each], rollup, START, START + timedelta(days=9)) for rollup in rollups] for each in "ab"
+            [Slice((accounts[each],), rollup, START, START + timedelta(days=9)) for rollup in rollups] for each in "ab"
         ]
         readings = [await own.read(each) for each in slices]
         assert readings[0].partials == readings[1].partials

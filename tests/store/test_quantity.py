@@ -64,7 +64,7 @@ async def check_reads(
     for _ in range(12):
         start, end = random_window(chance)
         wanted.append((chance.choice(list(accounts)), chance.choice(list(rollups)), start, end))
-    slices = [Slice(accounts[account], rollups[which], start, end) for account, which, start, end in wanted]
+    slices = [Slice((accounts[account],), rollups[which], start, end) for account, which, start, end in wanted]
     reading = await own.read(slices, None if chance.random() < 0.7 else Tail())
     for partials, (account, which, start, end) in zip(reading.partials, wanted, strict=True):
         assert plain(partials) == partials_of(within(usages, account, start, end), which), (account, which, start, end)
@@ -126,7 +126,7 @@ async def test_the_same_slice_twice_is_not_shared(fresh_database_url: str) -> No
         rollup = await create_rollup(own.writing, definition("size"))
         usage = random_usage(chance, "a")
         await own.write([usage])
-        wanted = Slice(number, rollup, usage.time, usage.time + timedelta(hours=30))
+        wanted = Slice((number,), rollup, usage.time, usage.time + timedelta(hours=30))
         first, second = (await own.read([wanted, wanted])).partials
         assert first == second
         first[()].merge(second[()])

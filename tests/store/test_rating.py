@@ -54,7 +54,7 @@ async def rate_in(snapshot: RatingSnapshot, account_id: str, asked: Period) -> t
     """Rate an account in a snapshot; also return the revision that was seen."""
     account = (await snapshot.accounts([account_id], asked))[account_id]
     scope = survey(account.context, asked)
-    usage = await snapshot.usage(account.account_no, scope)
+    usage = await snapshot.usage(account, scope)
     return rate(scope, usage.partials), account.revision
 
 
@@ -118,6 +118,15 @@ async def test_the_number_of_statements_does_not_depend_on_the_plan(server: Serv
     assert (few, warm) == (3, 2), "the account with all that is its own, and its usage"
     assert found["many_"] == [(53, cold), (53, warm)]
     assert cold < 20
+
+
+async def test_the_number_of_statements_does_not_depend_on_the_family(server: Served, database: Database) -> None:
+    """R11.1."""
+    children = "\n".join(f"child c{number}\nuse 2024-06-03 calls=1 of=c{number}" for number in range(20))
+    story, prefix, cache = read_story(f"{STORY}\n{children}\nattach 2024-06-11 of=c7"), "kin_", PlanCache()
+    await Teller(server, story, prefix).tell()
+    counts = [await count_statements(database, cache, prefix, story) for _ in range(2)]
+    assert counts[1] == (3, 2), "the account with its family, and the usage of all of them"
 
 
 async def test_an_account_is_rated_as_by_the_core_alone(server: Served, database: Database) -> None:

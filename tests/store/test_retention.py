@@ -62,8 +62,8 @@ class Scene:
 
     async def check(self, start: datetime, end: datetime, rollup: Rollup) -> bool:
         """Compare what is read with what was used; tell whether something is lacking instead."""
-        reading = await self.own.read([Slice(self.account_no, rollup, start, end)])
-        if self.account_no in reading.lacking:
+        reading = await self.own.read([Slice((self.account_no,), rollup, start, end)])
+        if (self.account_no,) in reading.lacking:
             return True
         assert reading.partials == [partials_of(within(self.usages, "a", start, end), rollup.definition)]
         return False

@@ -108,7 +108,7 @@ async def test_a_changed_batch_is_read_again(fresh_database_url: str) -> None:
         own.writer.tail.add(batch_id, poison)
         await own.folding.execute("UPDATE pending_batches SET dirty = true")
         rollup = await create_rollup(own.writing, definition("size"))
-        reading = await own.read([Slice(account_no, rollup, LONG_AGO, FOR_EVER)])
+        reading = await own.read([Slice((account_no,), rollup, LONG_AGO, FOR_EVER)])
         assert reading.partials == [partials_of(usages(10), rollup.definition)]
         await own.fold()
         assert await recount(own.folding) == []
@@ -123,7 +123,7 @@ async def test_a_full_tail_is_only_slower(fresh_database_url: str) -> None:
         await own.write(usages(1, 1))
         assert len(small.batch_ids()) == 1
         rollup = await create_rollup(own.writing, definition("price"))
-        reading = await own.read([Slice(account_no, rollup, LONG_AGO, FOR_EVER)])
+        reading = await own.read([Slice((account_no,), rollup, LONG_AGO, FOR_EVER)])
         assert reading.partials == [partials_of(usages(50) + usages(1, 1), rollup.definition)]
         assert await own.fold() == 2
         assert await recount(own.folding) == []
@@ -184,7 +184,7 @@ async def test_a_derived_field_declared_later_counts_old_events(fresh_database_u
         await own.writing.execute(MOVE_REVISION)
         await own.writing.execute(add_field)
         rollup = await create_rollup(own.writing, definition("huge"))
-        wanted = [Slice(account_no, rollup, LONG_AGO, FOR_EVER)]
+        wanted = [Slice((account_no,), rollup, LONG_AGO, FOR_EVER)]
         before = await own.read(wanted)
         while await own.backfill_step():
             pass
@@ -230,7 +230,7 @@ async def test_reads_are_exact_while_others_write_fold_and_backfill(fresh_databa
             async with process(fresh_database_url) as reader:
                 reader.writer = one.writer
                 while not finished.is_set():
-                    wanted = [Slice(account_no, rollup, LONG_AGO, FOR_EVER) for rollup in rollups]
+                    wanted = [Slice((account_no,), rollup, LONG_AGO, FOR_EVER) for rollup in rollups]
                     reading = await reader.read(wanted)
                     assert reading.partials == [partials_of(fixed, rollup.definition) for rollup in rollups]
                     count += 1

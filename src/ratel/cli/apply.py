@@ -117,7 +117,13 @@ def _entries(content: dict[str, object]) -> Iterator[Entry]:
         yield Entry(SETTINGS, parse_messages(settings_pb2.Settings, [content[SETTINGS]], SETTINGS)[0])
     for kind, message_type in KINDS.items():
         messages = parse_messages(message_type, content.get(kind, []), kind)
-        yield from (Entry(f"{kind}[{index}]", message) for index, message in enumerate(messages))
+        entries = [Entry(f"{kind}[{index}]", message) for index, message in enumerate(messages)]
+        yield from sorted(entries, key=_has_parent)
+
+
+def _has_parent(entry: Entry) -> bool:
+    """Tell children from accounts that they may name as their parent, which must come before."""
+    return isinstance(entry.message, account_pb2.Account) and bool(entry.message.parent_account_id)
 
 
 async def apply_entries(channel: grpc.aio.Channel, entries: list[Entry], console: Console) -> Counter[str]:

@@ -46,6 +46,8 @@ def _rows(item: LineItem, rating: AccountRating, zone: ZoneInfo) -> Iterator[Row
     yield LineItemKind.Name(item.kind).removeprefix("LINE_ITEM_KIND_"), "", "", ""
     if (item.service_start_time, item.service_end_time) != (rating.start_time, rating.end_time):
         yield f"{_day(item.service_start_time, zone)} to {_day(item.service_end_time, zone)}", "", "", ""
+    if item.account_id:
+        yield f"account: {item.account_id}", "", "", ""
     for name, value in sorted(item.segment.items()):
         yield f"{name}: {value or 'missing'}", "", "", ""
     match item.WhichOneof("workings"):
@@ -57,6 +59,9 @@ def _rows(item: LineItem, rating: AccountRating, zone: ZoneInfo) -> Iterator[Row
             yield from _standing_charge_rows(item.standing_charge)
         case "spend":
             yield from _spend_rows(item.spend)
+    if item.HasField("share"):
+        share = item.share
+        yield f"{share.quantity} of {share.whole_quantity}, of {share.whole_amount} {item.currency}", "", "", ""
     if item.HasField("conversion"):
         yield f"{item.conversion.amount} {item.conversion.currency} x {item.conversion.rate}", "", "", ""
 

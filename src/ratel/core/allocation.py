@@ -12,7 +12,7 @@ def allocate(amount: Decimal, shares: Sequence[Decimal], currency: str) -> list[
 
     Args:
         amount: with at most the currency's digits, of either sign.
-        shares: none negative.
+        shares: their sum is not negative.
         currency: gives the smallest unit.
 
     Returns:

@@ -313,6 +313,21 @@ class Billed:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What of a line item is for one account of a family: by its share of the quantity (R11.1).
+
+    Attributes:
+        whole_amount: of all accounts.
+        quantity: of the account, in the time that the line item is for.
+        whole_quantity: of all accounts; never zero.
+    """
+
+    whole_amount: Decimal
+    quantity: Decimal
+    whole_quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class LineItem:
     """One amount for one stretch of service.
 
@@ -327,6 +342,8 @@ class LineItem:
         source_id: names what else made it, where pricing and priced thing do not tell line items apart.
         conversion: what it was in the currency of what charges; None if that is its own.
         taken_back: what overage took back (R7.4): what the workings come to, less this, is the amount.
+        account_id: of a family, whose it is, if it is not all that the account pays for.
+        share: which part of a broken down line item it is; workings and conversion are those of the whole.
     """
 
     kind: LineItemKind
@@ -344,6 +361,8 @@ class LineItem:
     in_advance: bool = False
     source_id: str = ""
     taken_back: Decimal = ZERO
+    account_id: str = ""
+    share: Share | None = None
     conversion: Conversion | None = None
 
     @property

@@ -48,7 +48,7 @@ def key_texts(item: LineItem) -> tuple[list[str], list[str]]:
     segment = [text for pair in item.segment for text in pair]
     service = (item.service.start, end_of(item.service))
     times = (str(microseconds_from_instant(instant)) for instant in service)
-    return [item.kind.value], [*priced, item.source_id, item.currency, *times, *segment]
+    return [item.kind.value], [*priced, item.source_id, item.account_id, item.currency, *times, *segment]
 
 
 @dataclass(frozen=True, slots=True)

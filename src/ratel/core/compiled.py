@@ -86,6 +86,11 @@ class CompiledThing:
         """Whether its events change a level, which lasts (R2.7)."""
         return self.compound is None and any(each.method is Method.WEIGHTED_SUM for each in self.aggregations)
 
+    @property
+    def is_broken_down(self) -> bool:
+        """Whether its quantity is the sum of what accounts of a family have (R11.1)."""
+        return self.compound is None and any(each.method in (Method.SUM, Method.COUNT) for each in self.aggregations)
+
     def cut(self, start: datetime, end: datetime) -> Iterator[tuple[Period, InForce]]:
         """Yield ``[start, end)`` in pieces in which the same pricings are in force; nothing if it is empty."""
         index = bisect_right(self.boundaries, start)

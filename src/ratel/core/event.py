@@ -6,7 +6,7 @@ so the order and the batching of events never matter.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -169,6 +169,15 @@ class Partial:
         if other.latest_time is not None and self._is_before(other.latest_time, other.latest_id):
             self.latest_time, self.latest_id = other.latest_time, other.latest_id
             self.latest_value = other.latest_value
+
+    def of_account(self, place: int) -> "Partial":
+        """Return the same as one of several accounts' whose events come together, in the order of their places.
+
+        Accounts may have events of the same id; this tells the latest of them apart.
+        """
+        if self.latest_time is None:
+            return self
+        return replace(self, latest_id=f"{self.latest_id}\0{place:06}")
 
     def _is_before(self, time: datetime, event_id: str) -> bool:
         return self.latest_time is None or (self.latest_time, self.latest_id) < (time, event_id)

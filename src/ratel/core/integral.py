@@ -30,7 +30,11 @@ def changes_read(wanted: Iterable[Read]) -> tuple[Read, ...]:
     """Return what must be read to know what is wanted: of a level all changes since the beginning, each once."""
     wanted = tuple(dict.fromkeys(wanted))
     others = (read for read in wanted if not read.rollup.keeps_moment)
-    changes = (Read(rollup, piece) for rollup, found in _periods(wanted).items() for piece in _pieces(found))
+    changes = (
+        Read(rollup, piece, account_ids)
+        for (rollup, account_ids), found in _periods(wanted).items()
+        for piece in _pieces(found)
+    )
     return (*others, *changes)
 
 
@@ -51,21 +55,25 @@ def with_integrals(wanted: Iterable[Read], partials: Partials) -> Partials:
     if not periods:
         return partials
     found = dict(partials)
-    for rollup, asked in periods.items():
-        pieces = list(_integrals(rollup, asked, partials))
+    for (rollup, account_ids), asked in periods.items():
+        pieces = list(_integrals((rollup, account_ids), asked, partials))
         places = {start: place for place, (start, _) in enumerate(pieces)}
         places[max(map(end_of, asked))] = len(pieces)
         for period in asked:
             inside = pieces[places[period.start] : places[end_of(period)]]
-            found[Read(rollup, period)] = _together(kept for _, kept in inside)
+            found[Read(rollup, period, account_ids)] = _together(kept for _, kept in inside)
     return found
 
 
-def _periods(wanted: Iterable[Read]) -> dict[RollupDefinition, list[Period]]:
-    periods: dict[RollupDefinition, list[Period]] = {}
+_Whose: TypeAlias = tuple[RollupDefinition, frozenset[str]]
+
+
+def _periods(wanted: Iterable[Read]) -> dict[_Whose, list[Period]]:
+    """Return the periods in which levels are wanted, apart for each rollup and accounts: all their changes count."""
+    periods: dict[_Whose, list[Period]] = {}
     for read in wanted:
         if read.rollup.keeps_moment:
-            periods.setdefault(read.rollup, []).append(read.period)
+            periods.setdefault((read.rollup, read.account_ids), []).append(read.period)
     return periods
 
 
@@ -75,13 +83,12 @@ def _pieces(periods: Iterable[Period]) -> Iterator[Period]:
     yield from (Period(*piece) for piece in pairwise(sorted({BEGINNING, *bounds})))
 
 
-def _integrals(
-    rollup: RollupDefinition, periods: Iterable[Period], partials: Partials
-) -> Iterator[tuple[datetime, _Kept]]:
+def _integrals(whose: _Whose, periods: Iterable[Period], partials: Partials) -> Iterator[tuple[datetime, _Kept]]:
     """Yield the start of each piece with the integrals of the levels in it."""
+    rollup, account_ids = whose
     changes: dict[Values, Partial] = {}
     for piece in _pieces(periods):
-        inside = partials.get(Read(rollup, piece), {})
+        inside = partials.get(Read(rollup, piece, account_ids), {})
         nothing = Partial()
         levels = changes.keys() | inside.keys()
         yield (

@@ -58,6 +58,9 @@ bounds what one request computes to about a second."""
 BILL_WINDOWS_MAX = 100_000
 """The same of one account's bill, which looks back to where its attachments began: ten years of days for ten things."""
 
+CHILDREN_MAX = 1_000
+"""Children of an account: all that is theirs is read and added up wherever their parent is rated."""
+
 USAGE_STRETCHES_MAX = 10_000
 """Stretches of time that one query of usage reads, over all its aggregations: a year of hours; a megabyte of answer."""
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from ratel.core.account import Account, Attachment
 from ratel.core.compiled import CompiledPlan, CompiledThing, InForce
+from ratel.core.family import Pool, Pooled
 from ratel.core.meter import RollupDefinition
 from ratel.core.period import Grid, Period, days
 from ratel.core.pricing import Pricing
@@ -25,12 +26,14 @@ class Service:
     Attributes:
         grid: of its bill periods.
         asked: what of the attachment is asked for.
+        pool: whose usage it charges; None: that of the account that is rated.
     """
 
     attachment: Attachment
     plan: CompiledPlan
     grid: Grid
     asked: Period
+    pool: Pool | None = None
 
     @property
     def accumulation_start(self) -> datetime:
@@ -84,11 +87,13 @@ class Slice:
 
     Attributes:
         is_asked: whether it is asked for, or only lies between a window's origin and what is asked for.
+        pooled: whose usage counts when; none: that of the account that is rated, all the time.
     """
 
     period: Period
     in_force: InForce
     is_asked: bool
+    pooled: tuple[Pooled, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,10 +113,23 @@ class ThingPart:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Asks what is kept of an account's events in a period, for each combination of the rollup's dimensions."""
+    """Asks what is kept of accounts' events in a period, for each combination of the rollup's dimensions.
+
+    Attributes:
+        account_ids: whose events; none: those of the account that is rated.
+    """
 
     rollup: RollupDefinition
     period: Period
+    account_ids: frozenset[str] = frozenset()
+
+
+def reads_of(rollup: RollupDefinition, piece: Slice) -> Iterator[Read]:
+    """Yield what must be read for a slice."""
+    if not piece.pooled:
+        yield Read(rollup, piece.period)
+    for each in piece.pooled:
+        yield Read(rollup, each.period, each.account_ids)
 
 
 def end_of(period: Period) -> datetime:
@@ -125,10 +143,12 @@ def end_of(period: Period) -> datetime:
     return period.end
 
 
-def service_of(account: Account, attachment: Attachment, plan: CompiledPlan, asked: Period) -> Service | None:
+def service_of(
+    account: Account, attachment: Attachment, plan: CompiledPlan, asked: Period, pool: Pool | None = None
+) -> Service | None:
     """Return the part of an attachment that is asked for; None if there is none."""
     found = attachment.period.intersect(asked)
-    return Service(attachment, plan, plan.grid(attachment.epoch, account.epoch), found) if found else None
+    return Service(attachment, plan, plan.grid(attachment.epoch, account.epoch), found, pool) if found else None
 
 
 def parts_of(service: Service) -> Iterator[Part]:
@@ -150,6 +170,10 @@ def thing_part(part: Part, thing: CompiledThing, cuts: Sequence[datetime] = ()) 
     """
     windows = tuple(_windows(part, thing))
     slices = tuple(_cut(_slices(part, thing, windows), cuts)) if thing.aggregations else ()
+    pool = part.service.pool
+    if pool is not None:
+        is_broken_down = pool.is_broken_down and thing.is_broken_down
+        slices = tuple(replace(each, pooled=pool.of(each.period, is_broken_down=is_broken_down)) for each in slices)
     return ThingPart(part, thing, windows, slices)
 
 

@@ -14,14 +14,22 @@ from ratel.core.period import date_from_text
 from ratel.core.promotion import Grant
 from ratel.core.purchase import AdHocCharge, check_cancel
 from ratel.server import noun
-from ratel.server.account_noun import ACCOUNT, AD_HOC_CHARGE, ATTACHMENT, COUNTER_ADJUSTMENT, GRANT, replace_attachment
+from ratel.server.account_noun import (
+    ACCOUNT,
+    AD_HOC_CHARGE,
+    ATTACHMENT,
+    CHILD,
+    COUNTER_ADJUSTMENT,
+    GRANT,
+    replace_attachment,
+)
 from ratel.server.convert.purchase import order_from_proto, purchase_to_proto
 from ratel.server.convert.value import instant_from_proto, stored_to_proto
 from ratel.server.errors import Context
 from ratel.server.page import page_size, position_of, token_after
 from ratel.server.prepayment import Prepayments
 from ratel.store import resource
-from ratel.store.account import ACCOUNTS, lock_account
+from ratel.store.account import ACCOUNTS, lock_account, lock_family
 from ratel.store.adjustment import ADJUSTMENTS
 from ratel.store.attachment import ATTACHMENTS
 from ratel.store.grant import GRANTS
@@ -37,6 +45,7 @@ class Accounts(Prepayments):
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, context: Context) -> pb.CreateAccountResponse:
         async with self._database.transaction() as connection:
+            await lock_family(connection, request.account.id, request.account.parent_account_id)
             stored = await noun.create(connection, ACCOUNT, request.account, self._now())
         return pb.CreateAccountResponse(account=ACCOUNT.message(stored))
 
@@ -47,12 +56,16 @@ class Accounts(Prepayments):
 
     async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
         async with self._database.connection() as connection:
-            accounts, token = await noun.page(connection, ACCOUNT, request)
+            if request.parent_account_id:
+                await resource.get(connection, ACCOUNTS, request.parent_account_id)
+                accounts, token = await noun.page(connection, CHILD, request, request.parent_account_id)
+            else:
+                accounts, token = await noun.page(connection, ACCOUNT, request)
         return pb.ListAccountsResponse(accounts=accounts, next_page_token=token)
 
     async def UpdateAccount(self, request: pb.UpdateAccountRequest, context: Context) -> pb.UpdateAccountResponse:
         async with self._database.transaction() as connection:
-            await lock_account(connection, request.account.id)
+            await lock_family(connection, request.account.id, request.account.parent_account_id)
             old = await resource.get(connection, ACCOUNTS, request.account.id)
             stored = await noun.update(connection, ACCOUNT, old, request, self._now())
         return pb.UpdateAccountResponse(account=ACCOUNT.message(stored))

@@ -1,5 +1,6 @@
 """The nouns of accounts: what may change, and what each must fit that is stored already."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +13,7 @@ from ratel.account.v1 import (
     counter_adjustment_pb2,
     grant_pb2,
 )
-from ratel.core.account import Account, Attachment, check_custom, end_for
+from ratel.core.account import Account, Attachment, check_custom, check_same_parent, end_for
 from ratel.core.counter import AccountAdjustment
 from ratel.core.errors import Mistakes
 from ratel.core.prepayment import Balance, BalanceTransaction, Commitment, check_transaction
@@ -32,7 +33,7 @@ from ratel.server.convert.promotion import grant_from_proto, grant_to_proto
 from ratel.server.convert.purchase import charge_from_proto, charge_to_proto
 from ratel.server.noun import Noun, admitted_by_itself, created_alone
 from ratel.store import resource
-from ratel.store.account import ACCOUNTS
+from ratel.store.account import ACCOUNTS, CHILDREN, check_parent
 from ratel.store.adjustment import ADJUSTMENTS, create_adjustment
 from ratel.store.attachment import ATTACHMENTS, plan_to_attach
 from ratel.store.grant import GRANTS, check_grantable
@@ -41,14 +42,33 @@ from ratel.store.prepayment import BALANCE_TRANSACTIONS, BALANCES, COMMITMENTS, 
 from ratel.store.purchase import AD_HOC_CHARGES
 from ratel.store.resource import Stored
 
+
+async def _admit_account(connection: Connection, message: account_pb2.Account) -> Account:
+    account = convert.account_from_proto(message)
+    if account.parent_id:
+        await check_parent(connection, account)
+    return account
+
+
 ACCOUNT: Final[Noun[Account, account_pb2.Account]] = Noun(
     ACCOUNTS,
     convert.account_from_proto,
     convert.account_to_proto,
-    admit=admitted_by_itself(convert.account_from_proto),
+    admit=_admit_account,
     create=created_alone(ACCOUNTS),
-    mutable=("name", "epoch", "currency", "credit_application_order"),
+    mutable=(
+        "name",
+        "epoch",
+        "currency",
+        "parent_account_id",
+        "child_billing",
+        "billed_with_parent",
+        "credit_application_order",
+    ),
+    check_change=check_same_parent,
 )
+CHILD: Final = replace(ACCOUNT, resource=CHILDREN)
+"""An account in the list of its parent's children."""
 
 
 async def _admit_attachment(connection: Connection, message: attachment_pb2.Attachment) -> Attachment:

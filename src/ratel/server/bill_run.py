@@ -213,7 +213,7 @@ async def _make(
                 surveyed[account_id] = _Surveyed(account, history, context, scope, ready)
         except RatelError as error:
             found[account_id] = error
-    usages = await snapshot.usages([(each.account.account_no, each.scope) for each in surveyed.values()])
+    usages = await snapshot.usages([(each.account, each.scope) for each in surveyed.values()])
     for (account_id, each), usage in zip(surveyed.items(), usages, strict=True):
         await asyncio.sleep(0)  # other calls go on between two accounts
         try:

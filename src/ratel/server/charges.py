@@ -5,7 +5,7 @@ with the events added to what was read.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,12 +22,13 @@ from ratel.core.rating.margin import (
     Touched,
     added_by,
     amounts_of,
+    places_paid_by_parent,
     pricings_taking,
     together,
     touched_periods,
 )
 from ratel.core.rating.rate import rate
-from ratel.core.rating.scope import Scope, survey
+from ratel.core.rating.scope import RatingContext, Scope, survey
 from ratel.core.submission import Checked, Outcome
 from ratel.rating.v1 import margin_pb2
 from ratel.rating.v1 import rating_service_pb2 as pb
@@ -69,8 +70,7 @@ class _Surveyed:
 
     def added(self, events: Events) -> Partials:
         """Return what would be kept of events, of any accounts, beside what is."""
-        own = [place for place, each in enumerate(events.account_nos) if each == self.account.account_no]
-        return added_by(self.scope, events.take(own), self.usage.definitions)
+        return added_by(self.scope, events, self.usage.definitions, self.account.numbers)
 
     def margin(
         self, before: Amounts | RatelError, after: Amounts | RatelError, events: Events
@@ -157,7 +157,7 @@ class Charging:
     async def _survey(
         self, snapshot: RatingSnapshot, request: pb.StreamChargesRequest, checked: Checked[Events], kept: Sequence[int]
     ) -> list[_Surveyed]:
-        """Read what some of the events touch, in two statements whatever they are; by account id.
+        """Read what some of the events touch, in three statements whatever they are; by account id.
 
         Raises:
             MarginsTooMany: there are more than `MARGINS_MAX` bill periods.
@@ -166,18 +166,41 @@ class Charging:
         for index in kept:
             by_account.setdefault(request.events[checked.places[index]].account_id, []).append(index)
         accounts = await snapshot.accounts(sorted(by_account), ALWAYS)
-        numbers = {meter_id: layout.meter_no for meter_id, layout in self._metering.intake.definitions.layouts.items()}
+        accounts |= await self._parents(snapshot, accounts, checked, by_account)
         found: list[tuple[AccountSnapshot, Touched, Scope]] = []
         for account_id, account in sorted(accounts.items()):
             context, events = account.context, checked.events.take(by_account[account_id])
-            product_ids = {numbers[each.id]: each.product_id for each in context.meters if each.id in numbers}
             await asyncio.sleep(0)  # other calls go on between two accounts
-            for touched in touched_periods(context, product_ids, events):
+            for touched in touched_periods(context, self._product_ids(context), events):
                 if len(found) == MARGINS_MAX:
                     raise MarginsTooMany(f"must lie in at most {MARGINS_MAX} bill periods", "events")
                 found.append((account, touched, survey(context, touched.period)))
-        usages = await snapshot.usages([(account.account_no, scope) for account, _, scope in found])
+        usages = await snapshot.usages([(account, scope) for account, _, scope in found])
         return [_Surveyed(*each, usage) for each, usage in zip(found, usages, strict=True)]
+
+    async def _parents(
+        self,
+        snapshot: RatingSnapshot,
+        accounts: Mapping[str, AccountSnapshot],
+        checked: Checked[Events],
+        by_account: dict[str, list[int]],
+    ) -> dict[str, AccountSnapshot]:
+        """Return the parents that pay for some of the events, and add these to theirs (R11.1)."""
+        taken: dict[str, list[int]] = {}
+        for account_id, account in accounts.items():
+            context, places = account.context, by_account[account_id]
+            if context.parent_coverages:
+                paid = places_paid_by_parent(context, self._product_ids(context), checked.events.take(places))
+                taken.setdefault(context.account.parent_id, []).extend(places[each] for each in paid)
+        for parent_id, places in taken.items():
+            by_account.setdefault(parent_id, []).extend(places)
+        missing = sorted(parent_id for parent_id, places in taken.items() if places and parent_id not in accounts)
+        return await snapshot.accounts(missing, ALWAYS) if missing else {}
+
+    def _product_ids(self, context: RatingContext) -> dict[int, str]:
+        """Return the products of meters, by their number."""
+        layouts = self._metering.intake.definitions.layouts
+        return {layouts[each.id].meter_no: each.product_id for each in context.meters if each.id in layouts}
 
 
 def _outcome(outcome: Outcome) -> Outcome:

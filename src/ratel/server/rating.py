@@ -107,7 +107,7 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
             if account is None:
                 raise ResourceNotFound("account", request.account_id)
             scope = survey_accumulated(account.context, asked)
-            usage = await snapshot.usage(account.account_no, scope)
+            usage = await snapshot.usage(account, scope)
         return rating_service_pb2.QueryAccumulationsResponse(
             accumulated_usages=map(accumulated_usage_to_proto, accumulated_usages(scope, usage.partials, asked)),
             aggregation_ids_from_events=usage.aggregation_ids_from_events,
@@ -127,7 +127,7 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         account, scope, usage = surveyed
         prepared = None if self._known.knows(asked, account) else prepare(scope)
         if prepared is not None:
-            question = question_of(slices_of(account.account_no, scope, usage.definitions))
+            question = question_of(slices_of(account, scope, usage.definitions))
             self._known.learn(asked, Known(account, question, PreparedRating(prepared, account.revision)))
 
     async def _survey(self, ids: Sequence[str], asked: Period) -> list["Surveyed"]:
@@ -136,7 +136,7 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
             accounts = await snapshot.accounts(ids, asked)
             scopes = [_scope_of(account_id, accounts.get(account_id), asked) for account_id in ids]
             known = [each for each in scopes if not isinstance(each, RatelError)]
-            usages = iter(await snapshot.usages([(account.account_no, scope) for account, scope in known]))
+            usages = iter(await snapshot.usages(known))
             return [each if isinstance(each, RatelError) else (*each, next(usages)) for each in scopes]
 
 

@@ -111,12 +111,12 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
             wanted = [Read(aggregation.rollup, stretch) for aggregation in aggregations for stretch in stretches]
             reads = changes_read(wanted)
             slices = [
-                Slice(account_no, definitions.rollup(read.rollup), read.period.start, end_of(read.period))
+                Slice((account_no,), definitions.rollup(read.rollup), read.period.start, end_of(read.period))
                 for read in reads
             ]
             reading = await read_partials(connection, self._metering.tail, slices)
-        if account_no in reading.lacking:
-            raise EventsDropped(reading.lacking[account_no].isoformat())
+        if until := reading.lacks_until(slices):
+            raise EventsDropped(until.isoformat())
         partials = with_integrals(wanted, dict(zip(reads, reading.partials, strict=True)))
         asked_of = ((aggregation, stretch) for aggregation in aggregations for stretch in stretches)
         quantities = (

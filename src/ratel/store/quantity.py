@@ -4,16 +4,16 @@ One statement sees one moment: the buckets, and the batches that are not in them
 process remembers them, else from their events; a rollup that is still being backfilled is read from events altogether.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ratel.core.event import Partial
+from ratel.core.event import Events, Partial
 from ratel.core.instant import instant_from_microseconds
 from ratel.core.rollup import ByAccount, Rollup, Values, add_hours, fold, fold_segments
 from ratel.core.tail import Tail
 from ratel.store.pool import Connection
-from ratel.store.question import Asking, Slice, Window, add_hours_to, add_remembered, question_of
+from ratel.store.question import AccountNos, Asking, Slice, Window, add_hours_to, add_remembered, question_of
 from ratel.store.usage import read_events
 
 # Rows of eight kinds in one shape, so that one statement sees all of them at one moment, of any number of accounts. Of
@@ -93,7 +93,7 @@ EVENTS_OF_ACCOUNTS = """
 EVENTS_OF_WINDOW = """
     SELECT event_key, event_time, account_no, meter_no, measure, measures, strings, event_id
     FROM events
-    WHERE account_no + 0 = $1 AND meter_no = $2 AND event_time >= $3 AND event_time < $4
+    WHERE account_no + 0 = ANY($1::integer[]) AND meter_no = $2 AND event_time >= $3 AND event_time < $4
 """
 
 
@@ -105,12 +105,16 @@ class Reading:
         partials: for each slice what is kept of its events, by a value for each dimension of its rollup; empty without
             events. Not shared: the reader may change them.
         backfilling: numbers of the rollups that are not complete yet, so that events were read instead.
-        lacking: accounts of which something is not known any more, each with the time before which it may be so.
+        lacking: whose events are not all known any more, each with the time before which it may be so.
     """
 
     partials: list[dict[Values, Partial]]
     backfilling: frozenset[int]
-    lacking: Mapping[int, datetime] = field(default_factory=dict)
+    lacking: Mapping[AccountNos, datetime] = field(default_factory=dict)
+
+    def lacks_until(self, slices: Iterable[Slice]) -> datetime | None:
+        """Return before which time something of slices may not be known any more; None if all of it is."""
+        return max((until for each in slices if (until := self.lacking.get(each.account_nos))), default=None)
 
 
 async def read_partials(connection: Connection, tail: Tail, slices: Sequence[Slice]) -> Reading:
@@ -138,17 +142,26 @@ async def read_partials(connection: Connection, tail: Tail, slices: Sequence[Sli
 
 async def _read_events(connection: Connection, windows: Sequence[Window]) -> None:
     """Fill windows from their events alone, pending ones included."""
-    by_range: dict[tuple[int, int, int, int], list[Window]] = {}
+    by_range: dict[tuple[AccountNos, int, int, int], list[Window]] = {}
     for window in windows:
         window.partials.clear()
         span = window.span
-        by_range.setdefault((span.account_no, span.rollup.layout.meter_no, span.start, span.end), []).append(window)
-    for (account_no, meter_no, start, end), sharing in by_range.items():
+        by_range.setdefault((span.account_nos, span.rollup.layout.meter_no, span.start, span.end), []).append(window)
+    for (account_nos, meter_no, start, end), sharing in by_range.items():
         times = (instant_from_microseconds(start), instant_from_microseconds(end))
-        async for events in read_events(connection, EVENTS_OF_WINDOW, account_no, meter_no, *times):
-            for window in sharing:
-                for segment, partial in fold_segments(events, window.span.rollup).items():
-                    window.take(segment, partial)
+        async for events in read_events(connection, EVENTS_OF_WINDOW, account_nos, meter_no, *times):
+            for account_no, own in _apart(events).items():
+                for window in sharing:
+                    for segment, partial in fold_segments(own, window.span.rollup).items():
+                        window.take(account_no, segment, partial)
+
+
+def _apart(events: Events) -> dict[int, Events]:
+    """Return the events of each account."""
+    places: dict[int, list[int]] = {}
+    for place, account_no in enumerate(events.account_nos):
+        places.setdefault(account_no, []).append(place)
+    return {account_no: events.take(own) for account_no, own in places.items()}
 
 
 async def _fold_batches(connection: Connection, batch_ids: list[int], windows: Sequence[Window]) -> ByAccount:
@@ -158,7 +171,7 @@ async def _fold_batches(connection: Connection, batch_ids: list[int], windows: S
         rollups.setdefault(rollup.layout.meter_no, {})[rollup.rollup_no] = rollup
     by_meter = {meter_no: list(own.values()) for meter_no, own in rollups.items()}
     total: ByAccount = {}
-    account_nos = sorted({window.span.account_no for window in windows})
+    account_nos = sorted({account_no for window in windows for account_no in window.span.account_nos})
     parameters = (account_nos, min(batch_ids), max(batch_ids), batch_ids)
     async for events in read_events(connection, EVENTS_OF_ACCOUNTS, *parameters):
         add_hours(total, fold(events, by_meter))

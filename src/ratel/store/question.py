@@ -20,15 +20,19 @@ KIND, PART, SEGMENT, EVENT_COUNT, VALUE_COUNT, VALUE_SUM, VALUE_MIN, VALUE_MAX =
 LATEST_TIME, LATEST_ID, LATEST_VALUE, KEYS, ACCOUNT_NO, METER_NO, MEASURES, MOMENT = range(8, 16)
 
 
+AccountNos: TypeAlias = tuple[int, ...]
+"""The numbers of accounts, in the order in which the latest of their events come that have the same time and id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What to read: the events of an account in ``[start, end)``, as a rollup keeps them.
+    """What to read: the events of accounts together in ``[start, end)``, as a rollup keeps them.
 
     Attributes:
         keeps_latest: whether the latest value is needed; else it may be left out.
     """
 
-    account_no: int
+    account_nos: AccountNos
     rollup: Rollup
     start: datetime
     end: datetime
@@ -39,7 +43,7 @@ class Slice:
 class Span:
     """One slice, however often it is asked for; times in microseconds since 1970."""
 
-    account_no: int
+    account_nos: AccountNos
     rollup: Rollup
     start: int
     end: int
@@ -59,15 +63,20 @@ class Window:
     span: Span
     partials: dict[Values, Partial] = field(default_factory=dict)
 
-    def add(self, segment: Values, partial: Partial) -> None:
+    def add(self, account_no: int, segment: Values, partial: Partial) -> None:
         """Add what others keep too."""
-        self.partials.setdefault(segment, Partial()).merge(partial)
+        self.partials.setdefault(segment, Partial()).merge(self._told_apart(account_no, partial))
 
-    def take(self, segment: Values, partial: Partial) -> None:
+    def take(self, account_no: int, segment: Values, partial: Partial) -> None:
         """Add what nobody else has."""
+        partial = self._told_apart(account_no, partial)
         known = self.partials.setdefault(segment, partial)
         if known is not partial:
             known.merge(partial)
+
+    def _told_apart(self, account_no: int, partial: Partial) -> Partial:
+        numbers = self.span.account_nos
+        return partial if len(numbers) == 1 else partial.of_account(numbers.index(account_no))
 
     def holds_hour(self, start: int) -> bool:
         """Tell whether that hour is read from buckets, not from events."""
@@ -85,7 +94,7 @@ class Question:
         spans: the slices, equal ones once.
         places: of each slice among the spans.
         parts: the place of a span for each of its stretches of buckets.
-        columns: the stretches of buckets, as columns.
+        columns: the stretches of buckets, as columns; the first of them holds the accounts.
         start, end: of all spans; None without any.
     """
 
@@ -109,24 +118,30 @@ class Question:
 
 def question_of(slices: Iterable[Slice]) -> Question:
     """Return the question that asks for slices of any accounts."""
-    spans: dict[tuple[int, int, int, int], Span] = {}
+    spans: dict[tuple[AccountNos, int, int, int], Span] = {}
     found = [_span_of(spans, each) for each in slices]
     numbers = {id(span): place for place, span in enumerate(spans.values())}
-    parts = [(span, each) for span in spans.values() for each in span.stretches if each.grain]
+    parts = [
+        (span, each, account_no)
+        for span in spans.values()
+        for each in span.stretches
+        if each.grain
+        for account_no in span.account_nos
+    ]
     instant = _Instants()
     columns: _Columns = (
-        [span.account_no for span, _ in parts],
-        [span.rollup.rollup_no for span, _ in parts],
-        [each.grain for _, each in parts],
-        [instant[each.start] for _, each in parts],
-        [instant[each.end] for _, each in parts],
-        [span.keeps_latest for span, _ in parts],
-        [span.rollup.definition.keeps_values for span, _ in parts],
+        [account_no for _, _, account_no in parts],
+        [span.rollup.rollup_no for span, _, _ in parts],
+        [each.grain for _, each, _ in parts],
+        [instant[each.start] for _, each, _ in parts],
+        [instant[each.end] for _, each, _ in parts],
+        [span.keeps_latest for span, _, _ in parts],
+        [span.rollup.definition.keeps_values for span, _, _ in parts],
     )
     return Question(
         spans=tuple(spans.values()),
         places=tuple(numbers[id(span)] for span in found),
-        parts=tuple(numbers[id(span)] for span, _ in parts),
+        parts=tuple(numbers[id(span)] for span, _, _ in parts),
         columns=columns,
         start=instant[min(span.start for span in found)] if found else None,
         end=instant[max(span.end for span in found)] if found else None,
@@ -141,13 +156,13 @@ class _Instants(dict[int, datetime]):
         return self[microseconds]
 
 
-def _span_of(spans: dict[tuple[int, int, int, int], Span], wanted: Slice) -> Span:
+def _span_of(spans: dict[tuple[AccountNos, int, int, int], Span], wanted: Slice) -> Span:
     start, end = microseconds_from_instant(wanted.start), microseconds_from_instant(wanted.end)
-    key = (wanted.account_no, wanted.rollup.rollup_no, start, end)
+    key = (wanted.account_nos, wanted.rollup.rollup_no, start, end)
     span = spans.get(key)
     if span is None:
         cuts = tuple(stretches(start, end))
-        span = spans[key] = Span(wanted.account_no, wanted.rollup, start, end, wanted.keeps_latest, cuts)
+        span = spans[key] = Span(wanted.account_nos, wanted.rollup, start, end, wanted.keeps_latest, cuts)
     span.keeps_latest |= wanted.keeps_latest
     return span
 
@@ -157,10 +172,10 @@ def _given_once(place: int, window: Window, given: set[int]) -> dict[Values, Par
     if place not in given:
         given.add(place)
         return window.partials
-    copy = Window(window.span)
+    copy = {segment: Partial() for segment in window.partials}
     for segment, partial in window.partials.items():
-        copy.add(segment, partial)
-    return copy.partials
+        copy[segment].merge(partial)
+    return copy
 
 
 # --- Answers ----------------------------------------------------------------------------------------------------------
@@ -180,7 +195,11 @@ class Asking:
         self._questions = questions
         self.windows = [[Window(span) for span in question.spans] for question in questions]
         pairs = list(zip(questions, self.windows, strict=True))
-        self._owners = [windows[place] for question, windows in pairs for place in question.parts]
+        self._owners = [
+            (windows[place], account_no)
+            for question, windows in pairs
+            for place, account_no in zip(question.parts, question.columns[0], strict=True)
+        ]
         self._edges = _edges_of(window for question, windows in pairs if question.has_edges for window in windows)
 
     @property
@@ -217,7 +236,8 @@ class Asking:
             kind = row[KIND]
             partial_from_row = _KEPT.get(kind)
             if partial_from_row is not None:
-                self._owners[row[PART] - 1].take(tuple(row[SEGMENT]), partial_from_row(row))
+                window, account_no = self._owners[row[PART] - 1]
+                window.take(account_no, tuple(row[SEGMENT]), partial_from_row(row))
             elif kind == "event":
                 events.append(row)
             elif kind == "backfill":
@@ -242,7 +262,7 @@ class Asking:
             events = _events_from_rows(own)
             for window in edges[part - 1].get(account_no, ()):
                 for segment, partial in fold_segments(events, window.span.rollup).items():
-                    window.take(segment, partial)
+                    window.take(account_no, segment, partial)
 
 
 @dataclass(slots=True)
@@ -261,13 +281,13 @@ class Rest:
     dropped_until: datetime | None = None
     complete_from: dict[int, datetime] = field(default_factory=dict)
 
-    def lacking(self, windows: Iterable[Window]) -> dict[int, datetime]:
+    def lacking(self, windows: Iterable[Window]) -> dict[AccountNos, datetime]:
         """Return the accounts of which something is not known any more, each with until when that may be so.
 
         That is what is read from events that may be gone: part hours, and rollups that are not complete; and what a
         rollup that was made later never knew.
         """
-        lacking: dict[int, datetime] = {}
+        lacking: dict[AccountNos, datetime] = {}
         if self.dropped_until is None and not self.complete_from:
             return lacking
         for window in windows:
@@ -275,7 +295,7 @@ class Rest:
             untils = [self.complete_from.get(span.rollup.rollup_no), self._dropped_until(span)]
             found = [until for until in untils if until and microseconds_from_instant(until) > span.start]
             if found:
-                lacking[span.account_no] = max([*found, lacking.get(span.account_no, found[0])])
+                lacking[span.account_nos] = max([*found, lacking.get(span.account_nos, found[0])])
         return lacking
 
     def _dropped_until(self, span: Span) -> datetime | None:
@@ -289,7 +309,8 @@ def _edges_of(windows: Iterable[Window]) -> _Edges:
     edges: _Edges = {}
     for window in windows:
         for edge in window.span.edges:
-            edges.setdefault(edge, {}).setdefault(window.span.account_no, []).append(window)
+            for account_no in window.span.account_nos:
+                edges.setdefault(edge, {}).setdefault(account_no, []).append(window)
     return edges
 
 
@@ -347,26 +368,26 @@ def add_remembered(tail: Tail, pending: Mapping[int, bool], windows: Sequence[Wi
             unknown.append(batch_id)
             continue
         for account_no, by_rollup in by_account.items():
-            _add_hours(batch.hours(account_no, rollups.values()), by_rollup)
+            _add_hours(account_no, batch.hours(account_no, rollups.values()), by_rollup)
     return unknown
 
 
 def add_hours_to(windows: Sequence[Window], hours: ByAccount) -> None:
     """Add whole hours to the windows that are read from buckets then."""
     for account_no, by_rollup in _by_account(windows).items():
-        _add_hours(hours.get(account_no, {}), by_rollup)
+        _add_hours(account_no, hours.get(account_no, {}), by_rollup)
 
 
 def _by_account(windows: Iterable[Window]) -> dict[int, _ByRollup]:
     by_account: dict[int, _ByRollup] = {}
     for window in windows:
-        span = window.span
-        by_account.setdefault(span.account_no, {}).setdefault(span.rollup.rollup_no, []).append(window)
+        for account_no in window.span.account_nos:
+            by_account.setdefault(account_no, {}).setdefault(window.span.rollup.rollup_no, []).append(window)
     return by_account
 
 
-def _add_hours(hours: Mapping[Hour, Partial], by_rollup: _ByRollup) -> None:
+def _add_hours(account_no: int, hours: Mapping[Hour, Partial], by_rollup: _ByRollup) -> None:
     for hour, partial in hours.items():
         for window in by_rollup.get(hour.rollup_no, ()):
             if window.holds_hour(hour.start):
-                window.add(hour.segment, partial)
+                window.add(account_no, hour.segment, partial)

@@ -5,13 +5,12 @@ compiled under exactly this revision are taken as they are; only others are load
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from ratel.core.account import Attachment
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.counter import Adjustment
 from ratel.core.errors import EventsDropped
@@ -25,21 +24,26 @@ from ratel.core.rollup import Definitions
 from ratel.core.tail import Tail
 from ratel.store.account import account_from_row
 from ratel.store.definition import read_definitions
+from ratel.store.family import Family, coverages_from_row, family_from_row
 from ratel.store.plan_catalog import load_catalog
 from ratel.store.pool import Connection, Database
 from ratel.store.promotion import promotion_from_row
 from ratel.store.quantity import read_partials
-from ratel.store.question import Slice
+from ratel.store.question import AccountNos, Slice
 from ratel.store.resource import Row
 
 # The last table is distributed by account; the first row is there even without any account. What an account has is
 # looked up account by account, by index: many accounts cost as much each as one. Attachments reach back to the first
-# grant that still acts, since what it gave before may count.
+# grant that still acts, since what it gave before may count; those of children to the beginning, since what accumulates
+# for the parent does.
 SELECT_ACCOUNTS = """
-    SELECT revision, asked.*, attachments, adjustments, grants
+    SELECT revision, asked.*, attachments, adjustments, grants, children, parent_coverages
     FROM catalog_revisions
     LEFT JOIN (
-        SELECT id, account_no, name, epoch, currency, credit_application_order FROM accounts WHERE id = ANY($1::text[])
+        SELECT id, account_no, name, epoch, currency, credit_application_order, parent_account_no, child_billing,
+            billed_with_parent,
+            (SELECT id FROM accounts AS parents WHERE account_no = accounts.parent_account_no) AS parent_id
+        FROM accounts WHERE id = ANY($1::text[])
     ) AS asked ON true
     LEFT JOIN LATERAL (
         SELECT array_agg((
@@ -64,6 +68,27 @@ SELECT_ACCOUNTS = """
         FROM counter_adjustments
         WHERE account_no = asked.account_no AND date <= $4
     ) AS adjusted ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg((
+                id, account_no, name, epoch, billed_with_parent,
+                (
+                    SELECT array_agg((
+                        product_id, id, plan_id, start_time, end_time, epoch, trial_end_time, accumulation_start_time
+                    ))
+                    FROM attachments WHERE account_no = members.account_no AND start_time < $3
+                ),
+                (
+                    SELECT array_agg((counter_id, date, level))
+                    FROM counter_adjustments WHERE account_no = members.account_no AND date <= $4
+                )
+            )) AS children
+        FROM accounts AS members WHERE parent_account_no = asked.account_no
+    ) AS family ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg((product_id, start_time, end_time)) AS parent_coverages
+        FROM attachments
+        WHERE account_no = asked.parent_account_no AND start_time < $3 AND (end_time IS NULL OR end_time > $2)
+    ) AS parent ON true
 """
 
 PROMOTION_COLUMNS: Final = (
@@ -132,12 +157,18 @@ class AccountSnapshot:
     Attributes:
         revision: of the catalog.
         identity: the row that all of this was made from: as long as it is the same, so is everything.
+        account_nos: of the account and its children, by id.
     """
 
     account_no: int
     context: RatingContext
     revision: int
     identity: tuple[object, ...]
+    account_nos: Mapping[str, int]
+
+    def numbers(self, account_ids: Iterable[str]) -> AccountNos:
+        """Return the numbers of accounts of the family, by their ids; of none that of the account itself."""
+        return tuple(self.account_nos[each] for each in sorted(account_ids)) or (self.account_no,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,39 +221,38 @@ class RatingSnapshot:
         rows = await self._connection.fetch(SELECT_ACCOUNTS, *account_parameters(ids, asked))
         self._known = self._cache.at(rows[0]["revision"])
         rows = [row for row in rows if row["id"] is not None]
-        attachments = {row["id"]: tuple(_attachments_from_row(row)) for row in rows}
-        plan_ids = {each.plan_id for found in attachments.values() for each in found}
-        plans = await self._cache.plans(self._connection, self._known, plan_ids)
-        return {row["id"]: self._account_from_row(row, attachments[row["id"]], plans) for row in rows}
+        families = {row["id"]: family_from_row(row) for row in rows}
+        attached = (each for found in families.values() for each in found.all_attachments)
+        plans = await self._cache.plans(self._connection, self._known, {each.plan_id for each in attached})
+        return {row["id"]: self._account_from_row(row, families[row["id"]], plans) for row in rows}
 
     async def plans(self, plan_ids: Iterable[str]) -> dict[str, CompiledPlan]:
         """Return more plans, by id, after `accounts`; none of them is missing."""
         return await self._cache.plans(self._connection, self._known, plan_ids)
 
-    async def usage(self, account_no: int, scope: Scope) -> UsageSnapshot:
+    async def usage(self, account: AccountSnapshot, scope: Scope) -> UsageSnapshot:
         """Return the usage that an account's scope needs, read in one statement."""
-        (found,) = await self.usages([(account_no, scope)])
+        (found,) = await self.usages([(account, scope)])
         return found
 
-    async def usages(self, scopes: Sequence[tuple[int, Scope]]) -> list[UsageSnapshot]:
+    async def usages(self, scopes: Sequence[tuple[AccountSnapshot, Scope]]) -> list[UsageSnapshot]:
         """Return the usage that the scopes of accounts need, in their order, all read in one statement.
 
         Args:
-            scopes: numbers of accounts, each with what of it is rated; an account may come several times.
+            scopes: accounts, each with what of it is rated; an account may come several times.
         """
         definitions = await self._definitions()
-        reads = [scope.reads for _, scope in scopes]
-        slices = [each for account_no, scope in scopes for each in slices_of(account_no, scope, definitions)]
-        reading = await read_partials(self._connection, self._tail, slices)
+        slices = [list(slices_of(account, scope, definitions)) for account, scope in scopes]
+        reading = await read_partials(self._connection, self._tail, [each for own in slices for each in own])
         partials = iter(reading.partials)
         return [
             UsageSnapshot(
-                dict(zip(own, partials, strict=False)),
+                dict(zip(scope.reads, partials, strict=False)),
                 _from_events(scope, definitions, reading.backfilling),
                 definitions,
-                reading.lacking.get(account_no),
+                reading.lacks_until(own),
             )
-            for (account_no, scope), own in zip(scopes, reads, strict=True)
+            for (_, scope), own in zip(scopes, slices, strict=True)
         ]
 
     async def _definitions(self) -> Definitions:
@@ -230,16 +260,19 @@ class RatingSnapshot:
             self._known.definitions = await read_definitions(self._connection)
         return self._known.definitions
 
-    def _account_from_row(
-        self, row: Row, attachments: tuple[Attachment, ...], plans: dict[str, CompiledPlan]
-    ) -> AccountSnapshot:
-        account = account_from_row(row)
-        adjustments = tuple(Adjustment(*each) for each in row["adjustments"] or ())
-        granted = tuple(_granted_from_row(row))
+    def _account_from_row(self, row: Row, family: Family, plans: dict[str, CompiledPlan]) -> AccountSnapshot:
         context = RatingContext(
-            account, attachments, adjustments, plans, self._known.meters or (), granted, self._known.settings
+            account_from_row(row),
+            family.attachments,
+            tuple(Adjustment(*each) for each in row["adjustments"] or ()),
+            plans,
+            self._known.meters or (),
+            tuple(_granted_from_row(row)),
+            self._known.settings,
+            children=family.children,
+            parent_coverages=coverages_from_row(row),
         )
-        return AccountSnapshot(row["account_no"], context, self._known.revision, tuple(row))
+        return AccountSnapshot(row["account_no"], context, self._known.revision, tuple(row), family.account_nos)
 
 
 @asynccontextmanager
@@ -249,12 +282,12 @@ async def rating_snapshot(database: Database, cache: PlanCache, tail: Tail) -> A
         yield RatingSnapshot(connection, cache, tail)
 
 
-def slices_of(account_no: int, scope: Scope, definitions: Definitions) -> Iterator[Slice]:
-    """Yield what to read of an account for each of the scope's reads."""
+def slices_of(account: AccountSnapshot, scope: Scope, definitions: Definitions) -> Iterator[Slice]:
+    """Yield what to read of an account and its children for each of the scope's reads."""
     latest = {each.rollup for each in _aggregations(scope) if each.method is Method.LATEST}
     for read in scope.reads:
-        rollup, period = definitions.rollup(read.rollup), read.period
-        yield Slice(account_no, rollup, period.start, period.end or period.start, read.rollup in latest)
+        rollup, period, numbers = definitions.rollup(read.rollup), read.period, account.numbers(read.account_ids)
+        yield Slice(numbers, rollup, period.start, period.end or period.start, read.rollup in latest)
 
 
 def _from_events(scope: Scope, definitions: Definitions, backfilling: frozenset[int]) -> tuple[str, ...]:
@@ -268,11 +301,6 @@ def _aggregations(scope: Scope | None) -> Iterator[Aggregation]:
     while scope is not None:
         yield from (each for thing_part in scope.thing_parts for each in thing_part.thing.aggregations)
         scope = scope.before
-
-
-def _attachments_from_row(row: Row) -> Iterable[Attachment]:
-    for attachment_id, plan_id, start_time, end_time, epoch, *times in row["attachments"] or ():
-        yield Attachment(attachment_id, row["id"], plan_id, Period(start_time, end_time), epoch, *times)
 
 
 def _granted_from_row(row: Row) -> Iterable[GrantedPromotion]:

@@ -8,6 +8,7 @@ from ratel.core.account_rating import AccountRating
 from ratel.core.bill import LineItem
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.event import Partial, value_key
+from ratel.core.family import Child, Coverage
 from ratel.core.instant import microseconds_from_instant
 from ratel.core.integral import Partials
 from ratel.core.meter import FieldKind, Meter, RollupDefinition
@@ -17,7 +18,7 @@ from ratel.core.plan_catalog import PlanCatalog
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import RatingContext, survey
 from ratel.core.window import Read
-from tests.told import TEMPLATE, Story, Usage
+from tests.told import ACCOUNT, PRODUCT, TEMPLATE, Story, Usage
 
 
 def rate_story(story: Story, asked: Period | None = None) -> AccountRating:
@@ -28,7 +29,7 @@ def rate_story(story: Story, asked: Period | None = None) -> AccountRating:
     period = asked or story.asked
     assert period is not None, "the story does not say what to rate"
     scope = survey(context, period)
-    return rate(scope, partials_of(story.meter, story.usages, scope.reads))
+    return rate(scope, partials_of(story.meter, story.usages, scope.reads, story.asked_id))
 
 
 def own_items(rating: AccountRating) -> list[LineItem]:
@@ -45,19 +46,47 @@ def unconverted(item: LineItem) -> LineItem:
 
 
 def context_of(story: Story, plans: dict[str, CompiledPlan]) -> RatingContext:
-    """Return the story's account with all that is its own."""
-    attachments, adjustments = tuple(story.attachments), tuple(story.adjustments)
+    """Return the account that the story asks for with all that is its own."""
+    if story.asked_id in story.children:
+        child = child_of(story, story.asked_id)
+        attachments = tuple(each for each in story.attachments if each.account_id == story.asked_id)
+        return RatingContext(
+            child.account,
+            attachments,
+            child.adjustments,
+            plans,
+            (story.meter,),
+            settings=story.settings,
+            parent_coverages=coverages_of(story, ACCOUNT.id),
+        )
     return RatingContext(
         story.account,
-        attachments,
-        adjustments,
+        tuple(each for each in story.attachments if each.account_id == ACCOUNT.id),
+        tuple(each.adjustment for each in story.adjustments if each.account_id == ACCOUNT.id),
         plans,
         (story.meter,),
-        granted=story.granted,
-        settings=story.settings,
+        story.granted,
+        story.settings,
         commitments=tuple(story.commitments),
         balances=tuple(story.balances),
+        children=tuple(child_of(story, child_id) for child_id in sorted(story.children)),
     )
+
+
+def child_of(story: Story, child_id: str) -> Child:
+    """Return a child as its parent's rating sees it."""
+    account = story.children[child_id]
+    return Child(
+        account,
+        coverages_of(story, child_id),
+        tuple(each.adjustment for each in story.adjustments if each.account_id == child_id),
+        tuple(each for each in story.attachments if each.account_id == child_id and account.billed_with_parent),
+    )
+
+
+def coverages_of(story: Story, account_id: str) -> tuple[Coverage, ...]:
+    """Return when an account is on plans."""
+    return tuple(Coverage(PRODUCT, each.period) for each in story.attachments if each.account_id == account_id)
 
 
 def catalog_of(story: Story) -> PlanCatalog:
@@ -77,20 +106,24 @@ def catalog_of(story: Story) -> PlanCatalog:
     )
 
 
-def partials_of(meter: Meter, usages: Iterable[Usage], reads: Iterable[Read]) -> Partials:
+def partials_of(meter: Meter, usages: Iterable[Usage], reads: Iterable[Read], account_id: str = ACCOUNT.id) -> Partials:
     """Fold the events of each read."""
     events: dict[str, Usage] = {}
     for usage in usages:
         for event_id in usage.ids:
-            events.setdefault(event_id, usage)  # an event is its id: sent again it is the same one (R13)
-    return {read: _fold(meter, events, read) for read in reads}
+            # An event is its account and its id: sent again it is the same one (R13).
+            events.setdefault(f"{event_id}\0{usage.account_id}", usage)
+    return {
+        read: _fold(meter, events, replace(read, account_ids=read.account_ids or frozenset((account_id,))))
+        for read in reads
+    }
 
 
 @exact
 def _fold(meter: Meter, events: Mapping[str, Usage], read: Read) -> dict[tuple[str, ...], Partial]:
     folded: dict[tuple[str, ...], Partial] = {}
     for event_id, usage in events.items():
-        if read.period.contains(usage.time):
+        if usage.account_id in read.account_ids and read.period.contains(usage.time):
             values = tuple(usage.values.get(name, "") for name in read.rollup.dimensions)
             folded.setdefault(values, Partial()).merge(_partial(meter, event_id, usage, read.rollup))
     return folded

@@ -41,7 +41,8 @@ NOT_PLAIN = (["compound", "c"], ["price", "c"], ["account", "currency=GBP"], ["g
 def scope_of(story: Story) -> Scope:
     catalog = catalog_of(story)
     plans = {plan_id: compile_plan(catalog, plan_id) for plan_id in catalog.plans}
-    context = RatingContext(story.account, tuple(story.attachments), tuple(story.adjustments), plans, (story.meter,))
+    adjustments = tuple(each.adjustment for each in story.adjustments)
+    context = RatingContext(story.account, tuple(story.attachments), adjustments, plans, (story.meter,))
     context = replace(context, settings=story.settings)
     assert story.asked is not None
     return survey(context, story.asked)

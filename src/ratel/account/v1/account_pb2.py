@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ratel.catalog.v1 import settings_pb2 as ratel_dot_catalog_dot_v1_dot_settings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eratel/account/v1/account.proto\x12\x10ratel.account.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fratel/catalog/v1/settings.proto\"\xf0\x02\n\x07\x41\x63\x63ount\x12+\n\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x35\n\x05\x65poch\x18\x03 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12&\n\x08\x63urrency\x18\x05 \x01(\tB\x14\xbaH\x11r\x0c\x32\n^[A-Z]{3}$\xd8\x01\x01\x12O\n\x18\x63redit_application_order\x18\n \x03(\x0e\x32\x1c.ratel.catalog.v1.CreditKindB\x0f\xbaH\x0c\x92\x01\t\"\x07\x82\x01\x04\x10\x01 \x00\x12\x0c\n\x04\x65tag\x18Z \x01(\t\x12/\n\x0b\x63reate_time\x18[ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\\ \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eratel/account/v1/account.proto\x12\x10ratel.account.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fratel/catalog/v1/settings.proto\"\x8c\x04\n\x07\x41\x63\x63ount\x12+\n\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x35\n\x05\x65poch\x18\x03 \x01(\tB&\xbaH#r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xd8\x01\x01\x12=\n\x11parent_account_id\x18\x04 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\xd8\x01\x01\x12?\n\rchild_billing\x18\x06 \x01(\x0e\x32\x1e.ratel.account.v1.ChildBillingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\x12\x62illed_with_parent\x18\x07 \x01(\x08\x12&\n\x08\x63urrency\x18\x05 \x01(\tB\x14\xbaH\x11r\x0c\x32\n^[A-Z]{3}$\xd8\x01\x01\x12O\n\x18\x63redit_application_order\x18\n \x03(\x0e\x32\x1c.ratel.catalog.v1.CreditKindB\x0f\xbaH\x0c\x92\x01\t\"\x07\x82\x01\x04\x10\x01 \x00\x12\x0c\n\x04\x65tag\x18Z \x01(\t\x12/\n\x0b\x63reate_time\x18[ \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\\ \x01(\x0b\x32\x1a.google.protobuf.Timestamp*e\n\x0c\x43hildBilling\x12\x1d\n\x19\x43HILD_BILLING_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HILD_BILLING_SUMMARY\x10\x01\x12\x1b\n\x17\x43HILD_BILLING_BREAKDOWN\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,10 +40,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNT'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
   _globals['_ACCOUNT'].fields_by_name['epoch']._loaded_options = None
   _globals['_ACCOUNT'].fields_by_name['epoch']._serialized_options = b'\272H#r\0362\034^[0-9]{4}-[0-9]{2}-[0-9]{2}$\330\001\001'
+  _globals['_ACCOUNT'].fields_by_name['parent_account_id']._loaded_options = None
+  _globals['_ACCOUNT'].fields_by_name['parent_account_id']._serialized_options = b'\272H\037r\0322\030^[A-Za-z0-9._:-]{1,128}$\330\001\001'
+  _globals['_ACCOUNT'].fields_by_name['child_billing']._loaded_options = None
+  _globals['_ACCOUNT'].fields_by_name['child_billing']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_ACCOUNT'].fields_by_name['currency']._loaded_options = None
   _globals['_ACCOUNT'].fields_by_name['currency']._serialized_options = b'\272H\021r\0142\n^[A-Z]{3}$\330\001\001'
   _globals['_ACCOUNT'].fields_by_name['credit_application_order']._loaded_options = None
   _globals['_ACCOUNT'].fields_by_name['credit_application_order']._serialized_options = b'\272H\014\222\001\t\"\007\202\001\004\020\001 \000'
+  _globals['_CHILDBILLING']._serialized_start=674
+  _globals['_CHILDBILLING']._serialized_end=775
   _globals['_ACCOUNT']._serialized_start=148
-  _globals['_ACCOUNT']._serialized_end=516
+  _globals['_ACCOUNT']._serialized_end=672
 # @@protoc_insertion_point(module_scope)

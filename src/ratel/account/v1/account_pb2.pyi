@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from ratel.catalog.v1 import settings_pb2 as _settings_pb2
 import builtins as _builtins
 import sys
@@ -20,6 +21,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ChildBilling:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChildBillingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChildBilling.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHILD_BILLING_UNSPECIFIED: _ChildBilling.ValueType  # 0
+    """Stands for SUMMARY."""
+    CHILD_BILLING_SUMMARY: _ChildBilling.ValueType  # 1
+    """One line item for all."""
+    CHILD_BILLING_BREAKDOWN: _ChildBilling.ValueType  # 2
+    """Usage of sums and counts is split by each account's share of the quantity, to the currency's smallest unit: a line
+    item for each account that has used something. Everything else as in a summary.
+    """
+
+class ChildBilling(_ChildBilling, metaclass=_ChildBillingEnumTypeWrapper):
+    """How usage that a parent pays for together with its own is shown."""
+
+CHILD_BILLING_UNSPECIFIED: ChildBilling.ValueType  # 0
+"""Stands for SUMMARY."""
+CHILD_BILLING_SUMMARY: ChildBilling.ValueType  # 1
+"""One line item for all."""
+CHILD_BILLING_BREAKDOWN: ChildBilling.ValueType  # 2
+"""Usage of sums and counts is split by each account's share of the quantity, to the currency's smallest unit: a line
+item for each account that has used something. Everything else as in a summary.
+"""
+Global___ChildBilling: _TypeAlias = ChildBilling  # noqa: Y015
+
 @_typing.final
 class Account(_message.Message):
     """Who pays. An account is never deleted, since its usage is kept for ever under its id."""
@@ -29,6 +58,9 @@ class Account(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    PARENT_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CHILD_BILLING_FIELD_NUMBER: _builtins.int
+    BILLED_WITH_PARENT_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     CREDIT_APPLICATION_ORDER_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -41,6 +73,17 @@ class Account(_message.Message):
     epoch: _builtins.str
     """Where the grid of the account's bill periods is anchored, YYYY-MM-DD. Empty: the settings say. An attachment's own
     wins.
+    """
+    parent_account_id: _builtins.str
+    """The account that pays for what no attachment of this one covers: wherever only the parent is on a plan of a product,
+    the account's usage and counter levels are added to the parent's own. An account with a parent has no children, and
+    one has at most 1,000. Once set it never changes; it holds for the past too. Empty: no parent.
+    """
+    child_billing: Global___ChildBilling.ValueType
+    """Of an account with children: how it is shown what their usage costs. UNSPECIFIED means SUMMARY."""
+    billed_with_parent: _builtins.bool
+    """Whether what the account's own attachments charge stands on the bills of its parent, as line items that name it;
+    false: on its own bills. Not without a parent. What is of no plan (purchases, ad-hoc charges) stays on its own.
     """
     currency: _builtins.str
     """The currency of the account's ratings and bills, an ISO 4217 code: line items of plans in others are converted by the
@@ -70,6 +113,9 @@ class Account(_message.Message):
         id: _builtins.str = ...,
         name: _builtins.str = ...,
         epoch: _builtins.str = ...,
+        parent_account_id: _builtins.str = ...,
+        child_billing: Global___ChildBilling.ValueType = ...,
+        billed_with_parent: _builtins.bool = ...,
         currency: _builtins.str = ...,
         credit_application_order: _abc.Iterable[_settings_pb2.CreditKind.ValueType] | None = ...,
         etag: _builtins.str = ...,
@@ -78,7 +124,7 @@ class Account(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "credit_application_order", b"credit_application_order", "currency", b"currency", "epoch", b"epoch", "etag", b"etag", "id", b"id", "name", b"name", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billed_with_parent", b"billed_with_parent", "child_billing", b"child_billing", "create_time", b"create_time", "credit_application_order", b"credit_application_order", "currency", b"currency", "epoch", b"epoch", "etag", b"etag", "id", b"id", "name", b"name", "parent_account_id", b"parent_account_id", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -130,21 +130,25 @@ class ListAccountsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PARENT_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most so many are returned; 1 to 1000. 0 means 100."""
     page_token: _builtins.str
     """The next_page_token of the page before; with it every other field but page_size must be as it was
     (PAGE_TOKEN_INVALID). Empty: the first page.
     """
+    parent_account_id: _builtins.str
+    """Only the children of this account; empty: all accounts."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        parent_account_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent_account_id", b"parent_account_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

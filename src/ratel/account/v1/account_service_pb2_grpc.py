@@ -257,7 +257,8 @@ class AccountServiceServicer:
     """
 
     def CreateAccount(self, request, context):
-        """Creates an account. May be repeated. ALREADY_EXISTS for an id with other content.
+        """Creates an account. May be repeated. ALREADY_EXISTS for an id with other content, NOT_FOUND for an unknown parent,
+        PARENT_IS_CHILD for one that has a parent itself, CHILDREN_TOO_MANY for one that has as many children as it may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -271,14 +272,15 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAccounts(self, request, context):
-        """Lists accounts by id, page by page.
+        """Lists accounts by id, page by page; all of them, or the children of one. NOT_FOUND for an unknown parent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateAccount(self, request, context):
-        """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH.
+        """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH. A parent can
+        be set, then it is PARENT_FIXED; ACCOUNT_HAS_CHILDREN refuses one for a parent, and CreateAccount says what else may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -23,13 +23,17 @@ class AccountServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateAccountRequest, _account_service_pb2.CreateAccountResponse]
-    """Creates an account. May be repeated. ALREADY_EXISTS for an id with other content."""
+    """Creates an account. May be repeated. ALREADY_EXISTS for an id with other content, NOT_FOUND for an unknown parent,
+    PARENT_IS_CHILD for one that has a parent itself, CHILDREN_TOO_MANY for one that has as many children as it may.
+    """
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountRequest, _account_service_pb2.GetAccountResponse]
     """Returns an account, or NOT_FOUND."""
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]
-    """Lists accounts by id, page by page."""
+    """Lists accounts by id, page by page; all of them, or the children of one. NOT_FOUND for an unknown parent."""
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]
-    """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH."""
+    """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH. A parent can
+    be set, then it is PARENT_FIXED; ACCOUNT_HAS_CHILDREN refuses one for a parent, and CreateAccount says what else may.
+    """
     CreateAttachment: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateAttachmentRequest, _account_service_pb2.CreateAttachmentResponse]
     """Puts an account on a plan. May be repeated. ATTACHMENT_OVERLAP names the attachment of the same product in the way;
     PLAN_CUSTOM refuses another account's custom plan.
@@ -164,7 +168,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.CreateAccountRequest,
         context: _aio.ServicerContext[_account_service_pb2.CreateAccountRequest, _abc.Awaitable[_account_service_pb2.CreateAccountResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.CreateAccountResponse]:
-        """Creates an account. May be repeated. ALREADY_EXISTS for an id with other content."""
+        """Creates an account. May be repeated. ALREADY_EXISTS for an id with other content, NOT_FOUND for an unknown parent,
+        PARENT_IS_CHILD for one that has a parent itself, CHILDREN_TOO_MANY for one that has as many children as it may.
+        """
 
     @_abc_1.abstractmethod
     def GetAccount(
@@ -180,7 +186,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.ListAccountsRequest,
         context: _aio.ServicerContext[_account_service_pb2.ListAccountsRequest, _abc.Awaitable[_account_service_pb2.ListAccountsResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.ListAccountsResponse]:
-        """Lists accounts by id, page by page."""
+        """Lists accounts by id, page by page; all of them, or the children of one. NOT_FOUND for an unknown parent."""
 
     @_abc_1.abstractmethod
     def UpdateAccount(
@@ -188,7 +194,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.UpdateAccountRequest,
         context: _aio.ServicerContext[_account_service_pb2.UpdateAccountRequest, _abc.Awaitable[_account_service_pb2.UpdateAccountResponse]],
     ) -> _abc.Awaitable[_account_service_pb2.UpdateAccountResponse]:
-        """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH."""
+        """Changes the fields that the mask names. May be repeated. Another etag than the stored is ETAG_MISMATCH. A parent can
+        be set, then it is PARENT_FIXED; ACCOUNT_HAS_CHILDREN refuses one for a parent, and CreateAccount says what else may.
+        """
 
     @_abc_1.abstractmethod
     def CreateAttachment(

@@ -10,14 +10,46 @@ from decimal import Decimal
 from typing import Final
 
 from ratel.core.bill import CounterWorkings, LineItem, LineItemKind
-from ratel.core.level import Levels
+from ratel.core.counter import Adjustment
+from ratel.core.family import pooled_adjustments
+from ratel.core.level import Levels, levels_by_counter
 from ratel.core.money import ZERO, divide
 from ratel.core.period import Period, local_date, start_of_day
 from ratel.core.pricing import ApplyAs, PricedKind
 from ratel.core.rating.draft import Draft, description_of, origin_of, rounded
+from ratel.core.rating.scope import Scope
 from ratel.core.window import Part, ThingPart, Window, end_of
 
 _UNTOUCHED: Final = Levels()
+_COUNTER: Final = PricedKind.COUNTER
+
+
+def levels_of(scope: Scope) -> dict[tuple[str, str], Levels]:
+    """Return the levels that are charged, by account and counter: of a parent those of its children added (R11.1)."""
+    context = scope.context
+    adjustments = {child.account.id: list(child.adjustments) for child in context.children}
+    adjustments[context.account.id] = list(context.adjustments)
+    if context.children:
+        adjustments[context.account.id] = list(_pooled(scope))
+    return {
+        (account_id, counter_id): levels
+        for account_id, found in adjustments.items()
+        for counter_id, levels in levels_by_counter(found).items()
+    }
+
+
+def _pooled(scope: Scope) -> Iterator[Adjustment]:
+    context = scope.context
+    products: dict[str, str] = {}
+    zones: dict[str, str] = {}
+    for service in scope.services:
+        product_id = service.plan.template.product_id
+        zones[product_id] = service.grid.zone
+        products |= {each.priced.id: product_id for each in service.plan.things if each.priced.kind is _COUNTER}
+    for product_id, zone in zones.items():
+        for each in pooled_adjustments(context.adjustments, context.children, product_id, zone):
+            if products.get(each.counter_id) == product_id:
+                yield each
 
 
 def counters(draft: Draft) -> Iterator[LineItem]:
@@ -32,7 +64,8 @@ def counter_in_window(draft: Draft, thing_part: ThingPart, window: Window) -> It
     """Yield what the level of a counter charges in a window; nothing for other things."""
     if thing_part.thing.priced.kind is not PricedKind.COUNTER:
         return
-    levels = draft.levels.get(thing_part.thing.priced.id, _UNTOUCHED)
+    account_id = thing_part.part.service.attachment.account_id
+    levels = draft.levels.get((account_id, thing_part.thing.priced.id), _UNTOUCHED)
     first, is_prorated = _first_window(thing_part)
     has_total = is_prorated or window.period.start == first.start
     if has_total:

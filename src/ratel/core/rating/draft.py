@@ -1,6 +1,6 @@
 """What the passes share: usage sorted by the pricing that takes it, and the line items made so far."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,7 +22,7 @@ from ratel.core.rating.book import Book
 from ratel.core.rating.remainder import Remainder, remainder_of
 from ratel.core.rating.scope import Scope
 from ratel.core.rating.taken import Sources, Taken
-from ratel.core.window import Read, Service, Slice, ThingPart
+from ratel.core.window import Read, Service, ThingPart, reads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Draft:
     """A rating on its way through the passes; each sees the line items of those before it.
 
     Attributes:
-        levels: of the counters that have adjustments, by id.
+        levels: of the counters that have adjustments, by account and counter.
         includes: tells which charges are credited here: on a bill, those that fall due together.
         book: what is remembered from draft to draft.
         exchange: what brings its line items into one currency, before anything acts on several of them.
@@ -63,7 +63,7 @@ class Draft:
 
     scope: Scope
     thing_usages: tuple[ThingUsage, ...]
-    levels: Mapping[str, Levels]
+    levels: Mapping[tuple[str, str], Levels]
     line_items: list[LineItem] = field(default_factory=list)
     includes: Callable[[LineItem], bool] = _every
     book: Book = field(default_factory=Book)
@@ -119,12 +119,14 @@ def sort_usage(thing_parts: Iterable[ThingPart], partials: Partials) -> Iterator
 
 
 def _sort_part(thing_part: ThingPart, partials: Partials, before: Accumulated) -> ThingUsage:
+    thing = thing_part.thing
     taken: dict[Values, list[Taken]] = {}
     unpriced: list[Taken] = []
     counted = [
-        Taken(each, values, sources)
+        Taken(each, values, sources, reads[0].account_ids)
         for each in thing_part.slices
-        for values, sources in _sources(thing_part, each, partials).items()
+        for reads in zip(*(reads_of(aggregation.rollup, each) for aggregation in thing.aggregations), strict=True)
+        for values, sources in _sources(thing, reads, partials).items()
     ]
     for each in counted:
         pricing = each.slice.in_force.taking(each.values)
@@ -133,12 +135,13 @@ def _sort_part(thing_part: ThingPart, partials: Partials, before: Accumulated) -
         elif each.slice.is_asked:
             unpriced.append(each)
     by_segment = {segment: tuple(found) for segment, found in taken.items()}
-    return ThingUsage(thing_part, by_segment, tuple(unpriced), accumulate(thing_part.thing, before, counted))
+    return ThingUsage(thing_part, by_segment, tuple(unpriced), accumulate(thing, before, counted))
 
 
-def _sources(thing_part: ThingPart, piece: Slice, partials: Partials) -> dict[Values, Sources]:
-    thing = thing_part.thing
-    counted = [by_segment(each, partials.get(Read(each.rollup, piece.period), {})) for each in thing.aggregations]
+def _sources(thing: CompiledThing, reads: Sequence[Read], partials: Partials) -> dict[Values, Sources]:
+    """Return what one read for each aggregation of a thing has brought."""
+    kept = zip(thing.aggregations, reads, strict=True)
+    counted = [by_segment(aggregation, partials.get(read, {})) for aggregation, read in kept]
     if thing.compound is None:
         return {values: (partial,) for values, partial in counted[0].items()}
     # Operands enter without their segments (R2.5).

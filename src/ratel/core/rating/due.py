@@ -12,14 +12,17 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Final, TypeAlias
 
+from ratel.core.account import Account, Attachment
 from ratel.core.account_rating import UnattachedUsage, UnpricedUsage
 from ratel.core.bill import LineItem
 from ratel.core.currency import Exchanges
+from ratel.core.family import Pool
 from ratel.core.integral import Partials
 from ratel.core.limits import BILL_WINDOWS_MAX
 from ratel.core.money import exact
 from ratel.core.period import Frequency, Grid, Period, local_date, start_of_day
 from ratel.core.plan import bill_grid
+from ratel.core.rating.breakdown import shown
 from ratel.core.rating.conversion import convert
 from ratel.core.rating.draft import Draft, ThingUsage
 from ratel.core.rating.drawdown import draw_downs
@@ -30,7 +33,6 @@ from ratel.core.rating.scope import (
     Budget,
     RatingContext,
     Scope,
-    in_order_of_start,
     services_of,
     thing_parts_of,
     unattached_reads,
@@ -112,21 +114,32 @@ def _frequencies(context: RatingContext, frequency: Frequency) -> frozenset[Freq
     """Return whose bills must be replayed: those of all frequencies if commitments or balances pay on each."""
     if not (context.commitments or context.balances):
         return frozenset((frequency,))
-    attached = {context.plans[each.plan_id].template.frequency for each in context.attachments}
+    attached = {context.plans[each.plan_id].template.frequency for _, each in _charged(context)}
     return frozenset((frequency, main_frequency(context), *attached))
 
 
 def _services(context: RatingContext, frequencies: Set[Frequency], invoice_date: date) -> Iterator[Service]:
-    for attachment in in_order_of_start(context.attachments):
+    for account, attachment in sorted(_charged(context), key=lambda each: (each[1].period.start, each[1].id)):
         plan = context.plans[attachment.plan_id]
-        grid = plan.grid(attachment.epoch, context.account.epoch)
+        grid = plan.grid(attachment.epoch, account.epoch)
         invoice_time = start_of_day(invoice_date, grid.zone)
         if plan.template.frequency in frequencies and attachment.period.start <= invoice_time:
             # As far as what is paid in advance reaches.
             last = grid.boundary(grid.number_at(invoice_time) + plan.terms.standing_charge_interval)
-            service = service_of(context.account, attachment, plan, Period(attachment.period.start, last))
+            pool = context.pool(plan) if account is context.account else Pool(frozenset((account.id,)))
+            service = service_of(account, attachment, plan, Period(attachment.period.start, last), pool)
             if service is not None:
                 yield service
+
+
+def _charged(context: RatingContext) -> Iterator[tuple[Account, Attachment]]:
+    """Yield the attachments that are charged on an account's bills, each with the account that it is of (R11.1)."""
+    if not context.account.billed_with_parent:
+        for each in context.attachments:
+            yield context.account, each
+    for child in context.children:
+        for each in child.attachments:
+            yield child.account, each
 
 
 def _parts(service: Service, invoice_date: date) -> Iterator[Part]:
@@ -250,7 +263,7 @@ def due(scope: Scope, partials: Partials, invoice_date: date, exchanges: Exchang
             convert(found)
             add_passes(found, OWED_PASSES)
             if frequency is scope.frequency:
-                items += (DueItem(day, item) for item in found.line_items)
+                items += (DueItem(day, item) for item in shown(found, found.line_items))
     billed = {each.attachment.id for each in scope.services if each.plan.template.frequency is scope.frequency}
     unpriced = tuple(each for each in unpriced_usages(draft) if each.attachment_id in billed)
     return Due(tuple(items), unpriced, tuple(unattached_usages(scope, partials)))

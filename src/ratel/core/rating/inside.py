@@ -17,7 +17,8 @@ from ratel.core.rating.remainder import Charge
 from ratel.core.rating.usage import usage_of_window
 from ratel.core.window import Service
 
-_Place: TypeAlias = tuple[str, Period, PricedThing | None]
+Place: TypeAlias = tuple[str, Period, PricedThing | None]
+"""The attachment, the bill period and the priced thing."""
 
 
 class Inside:
@@ -26,7 +27,7 @@ class Inside:
     def __init__(self, draft: Draft) -> None:
         self._services: Mapping[str, Service] = {each.attachment.id: each for each in draft.scope.services}
         self._exchange = draft.exchange
-        self._usages: Mapping[_Place, ThingUsage] = {_place_of(usage): usage for usage in draft.thing_usages}
+        self._usages: Mapping[Place, ThingUsage] = {place_of(usage): usage for usage in draft.thing_usages}
         self._parts: dict[tuple[object, ...], Mapping[Segment, LineItem]] = {}
 
     def net(self, charge: Charge, stretch: Period) -> Decimal:
@@ -84,6 +85,7 @@ class Inside:
         return self._parts[key].get(item.segment)
 
 
-def _place_of(usage: ThingUsage) -> _Place:
+def place_of(usage: ThingUsage) -> Place:
+    """Return what tells the usage from others; line items of it have the same."""
     part = usage.thing_part.part
     return part.service.attachment.id, part.bill_period, usage.thing_part.thing.priced

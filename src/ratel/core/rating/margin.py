@@ -1,6 +1,6 @@
 """What usage costs at the margin: the bill periods that events lie in, and what these come to before and after."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -8,6 +8,7 @@ from ratel.core.account import Attachment
 from ratel.core.account_rating import AccountRating
 from ratel.core.errors import FieldInvalid
 from ratel.core.event import Events, Partial
+from ratel.core.family import periods_of
 from ratel.core.instant import instant_from_microseconds, microseconds_from_instant
 from ratel.core.integral import Partials, with_integrals
 from ratel.core.money import ZERO, exact
@@ -33,6 +34,20 @@ class Touched:
     period: Period
 
 
+def places_paid_by_parent(context: RatingContext, product_ids: Mapping[int, str], events: Events) -> list[int]:
+    """Return which of an account's events its parent pays for (R11.1); see `touched_periods`."""
+    found: list[int] = []
+    for place, (time, meter_no) in enumerate(zip(events.times, events.meter_nos, strict=True)):
+        instant, product_id = instant_from_microseconds(time), product_ids.get(meter_no, "")
+        own = (
+            each.period for each in context.attachments if context.plans[each.plan_id].template.product_id == product_id
+        )
+        parents = periods_of(context.parent_coverages, product_id)
+        if any(each.contains(instant) for each in parents) and not any(each.contains(instant) for each in own):
+            found.append(place)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Amounts:
     """What a bill period of an attachment comes to: in all, and the line items that name each pricing."""
@@ -47,7 +62,7 @@ def touched_periods(context: RatingContext, product_ids: Mapping[int, str], even
     Args:
         context: with all attachments of the account.
         product_ids: of the meters, by their number.
-        events: of the account; those of a product without a plan at their time touch nothing.
+        events: that the account pays for; those of a product without a plan at their time touch nothing.
     """
     found: list[Touched] = []
     last: dict[str, Period] = {}
@@ -80,21 +95,34 @@ def amounts_of(rating: AccountRating, attachment: Attachment) -> Amounts:
 
 
 @exact
-def added_by(scope: Scope, events: Events, definitions: Definitions) -> Partials:
-    """Return what would be kept of an account's events for each of the scope's reads."""
-    return {read: dict(_folded(read, events, definitions)) for read in scope.reads}
+def added_by(
+    scope: Scope, events: Events, definitions: Definitions, numbers: Callable[[Iterable[str]], Sequence[int]]
+) -> Partials:
+    """Return what would be kept of events for each of the scope's reads.
+
+    Args:
+        scope: of one account.
+        events: of any accounts.
+        definitions: of the rollups.
+        numbers: returns the numbers of accounts by their ids; of none that of the account that is rated.
+    """
+    return {read: _folded(read, events, definitions, numbers(read.account_ids)) for read in scope.reads}
 
 
-def _folded(read: Read, events: Events, definitions: Definitions) -> Iterator[tuple[Values, Partial]]:
+def _folded(read: Read, events: Events, definitions: Definitions, account_nos: Sequence[int]) -> dict[Values, Partial]:
     rollup = definitions.rollup(read.rollup)
     start, end = microseconds_from_instant(read.period.start), microseconds_from_instant(end_of(read.period))
-    places = [
-        place
-        for place, (time, meter_no) in enumerate(zip(events.times, events.meter_nos, strict=True))
-        if meter_no == rollup.layout.meter_no and start <= time < end
-    ]
-    if places:
-        yield from fold_segments(events.take(places), rollup).items()
+    by_account: dict[int, list[int]] = {}
+    for place, (time, meter_no) in enumerate(zip(events.times, events.meter_nos, strict=True)):
+        if meter_no == rollup.layout.meter_no and start <= time < end:
+            by_account.setdefault(events.account_nos[place], []).append(place)
+    kept: dict[Values, Partial] = {}
+    for place, account_no in enumerate(account_nos):
+        if account_no in by_account:
+            for values, partial in fold_segments(events.take(by_account[account_no]), rollup).items():
+                told_apart = partial.of_account(place) if len(account_nos) > 1 else partial
+                kept.setdefault(values, Partial()).merge(told_apart)
+    return kept
 
 
 def together(*parts: Partials) -> Partials:

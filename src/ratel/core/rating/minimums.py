@@ -112,8 +112,13 @@ def group_spends(draft: Draft) -> Iterator[LineItem]:
         )
         minimum_description = group.minimum_spend_description or f"{group.name} minimum spend"
         maximum_description = group.maximum_spend_description or f"{group.name} maximum spend"
-        yield from _minimum(spend, group.minimum_spend, minimum_description, is_in_advance=False)
-        yield from _maximum(spend, group.maximum_spend, maximum_description)
+        # Of a child that is billed with its parent, what it spends by itself (R11.1).
+        account_id = parts[0].service.attachment.account_id
+        owner_id = "" if account_id == draft.scope.context.account.id else account_id
+        for item in _minimum(spend, group.minimum_spend, minimum_description, is_in_advance=False):
+            yield replace(item, account_id=owner_id)
+        for item in _maximum(spend, group.maximum_spend, maximum_description):
+            yield replace(item, account_id=owner_id)
 
 
 def _by_group(parts: Iterable[Part]) -> Iterator[tuple[PlanGroup, list[Part]]]:

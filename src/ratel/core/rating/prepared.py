@@ -132,13 +132,29 @@ def _is_plain(scope: Scope) -> bool:
     account, attachments, adjustments = known.account, known.attachments, known.adjustments
     plans = [service.plan for service in scope.services]
     return (
-        account == Account(account.id, account.name, account.epoch, account.currency)
+        account
+        == Account(
+            account.id,
+            account.name,
+            account.epoch,
+            account.currency,
+            account.parent_id,
+            billed_with_parent=account.billed_with_parent,
+        )
         and all(account.currency in ("", plan.template.currency) for plan in plans)
         and all(
             each == Attachment(each.id, each.account_id, each.plan_id, each.period, each.epoch) for each in attachments
         )
         and known
-        == RatingContext(account, attachments, adjustments, known.plans, known.meters, settings=known.settings)
+        == RatingContext(
+            account,
+            attachments,
+            adjustments,
+            known.plans,
+            known.meters,
+            settings=known.settings,
+            parent_coverages=known.parent_coverages,
+        )
         and scope == Scope(known, scope.asked, scope.services, scope.parts, scope.thing_parts, scope.unattached)
         and all(plan.group is None for plan in plans)
         and all(plan.terms.minimum_spend is None and plan.terms.maximum_spend is None for plan in plans)

@@ -6,11 +6,11 @@ from typing import Final, TypeAlias
 from ratel.core.account_rating import AccountRating
 from ratel.core.bill import LineItem, sum_by_currency
 from ratel.core.integral import Partials, with_integrals
-from ratel.core.level import levels_by_counter
 from ratel.core.money import exact
 from ratel.core.rating.book import Book
+from ratel.core.rating.breakdown import named, shown
 from ratel.core.rating.conversion import convert
-from ratel.core.rating.counters import counters
+from ratel.core.rating.counters import counters, levels_of
 from ratel.core.rating.credits import usage_credits
 from ratel.core.rating.draft import Draft, sort_usage
 from ratel.core.rating.minimums import group_spends, plan_spends, pricing_spends
@@ -61,7 +61,7 @@ def rate(scope: Scope, partials: Partials) -> AccountRating:
     return AccountRating(
         account_id=scope.context.account.id,
         period=scope.asked,
-        line_items=tuple(draft.line_items),
+        line_items=tuple(shown(draft, draft.line_items)),
         totals=sum_by_currency(draft.line_items),
         unpriced_usages=tuple(unpriced_usages(draft)),
         unattached_usages=tuple(unattached_usages(scope, partials)),
@@ -72,11 +72,11 @@ def empty_draft(scope: Scope, partials: Partials, book: Book | None = None) -> D
     """Return a draft with its usage sorted and no line items yet."""
     known = with_integrals(scope.counted, partials)
     thing_usages = tuple(sort_usage(scope.thing_parts, known))
-    levels = levels_by_counter(scope.context.adjustments)
+    levels = levels_of(scope)
     return Draft(scope, thing_usages, levels, book=book or Book(), exchange=scope.context.exchange)
 
 
 def add_passes(draft: Draft, passes: Iterable[Pass]) -> None:
     """Let passes add their line items to a draft, one after the other."""
     for each in passes:
-        draft.line_items.extend(tuple(each(draft)))
+        draft.line_items.extend(named(draft, tuple(each(draft))))

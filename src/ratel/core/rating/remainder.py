@@ -109,7 +109,8 @@ def _is_capped(item: LineItem, maximum: LineItem) -> bool:
     if item.kind is LineItemKind.STANDING_CHARGE or item.bill_period != maximum.bill_period:
         return False
     if not maximum.origin.plan_id:
-        return item.origin.plan_group_id == maximum.origin.plan_group_id
+        is_same_account = item.account_id == maximum.account_id
+        return is_same_account and item.origin.plan_group_id == maximum.origin.plan_group_id
     return item.origin == maximum.origin and maximum.pricing_id in ("", item.pricing_id)
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import MAXYEAR, date, datetime
-from itertools import pairwise
 
-from ratel.core.account import Account, Attachment
+from ratel.core.account import Account, Attachment, ChildBilling
 from ratel.core.bill import LineItem
 from ratel.core.compiled import CompiledPlan
 from ratel.core.counter import Adjustment
 from ratel.core.currency import Exchange
 from ratel.core.errors import Invalid, PeriodInvalid, Violation
+from ratel.core.family import Child, Coverage, Pool, gaps, periods_of, pool_of
 from ratel.core.integral import changes_read
 from ratel.core.limits import BILL_WINDOWS_MAX, RATING_WINDOWS_MAX, RATING_YEARS_MAX
 from ratel.core.meter import Meter, counting_rollup
@@ -20,7 +20,7 @@ from ratel.core.plan import Settings
 from ratel.core.prepayment import BalanceBook, Commitment
 from ratel.core.promotion import GrantedPromotion
 from ratel.core.purchase import AdHocCharge, Purchase
-from ratel.core.window import Part, Read, Service, ThingPart, end_of, parts_of, service_of, thing_part
+from ratel.core.window import Part, Read, Service, ThingPart, parts_of, reads_of, service_of, thing_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class RatingContext:
     Attributes:
         attachments: those that overlap what is asked for; others do no harm.
         adjustments: all until the end of what is asked for.
-        plans: those of the attachments, by id.
+        plans: those of the attachments, of children too, by id.
         meters: all meters, so that usage outside attachments is found.
         granted: the promotions of the account's grants; those that never overlap the attachments do no harm.
         settings: what holds for accounts without a plan too.
@@ -38,6 +38,8 @@ class RatingContext:
         ad_hoc_charges: for bills only: all of them.
         commitments: for bills only: all of them; `plans` has those of their fee schedules too.
         balances: for bills only: all of them.
+        children: of the account (R11.1).
+        parent_coverages: of the account's parent.
     """
 
     account: Account
@@ -51,6 +53,8 @@ class RatingContext:
     ad_hoc_charges: tuple[AdHocCharge, ...] = ()
     commitments: tuple[Commitment, ...] = ()
     balances: tuple[BalanceBook, ...] = ()
+    children: tuple[Child, ...] = ()
+    parent_coverages: tuple[Coverage, ...] = ()
 
     @property
     def exchange(self) -> Exchange:
@@ -64,8 +68,16 @@ class RatingContext:
         periods += [each.period for each in self.commitments]
         periods += [each.balance.period for each in self.balances]
         instants = {instant for period in periods for instant in (period.start, period.end)}
-        instants |= {each.trial_end for each in self.attachments}
+        attachments = [*self.attachments, *(each for child in self.children for each in child.attachments)]
+        instants |= {each.trial_end for each in attachments}
         return sorted(filter(None, instants | {each.balance.rollover_end for each in self.balances}))
+
+    def pool(self, plan: CompiledPlan) -> Pool | None:
+        """Return whose usage an attachment of the account to a plan charges; None: only its own."""
+        if not self.children:
+            return None
+        is_broken_down = self.account.child_billing is ChildBilling.BREAKDOWN
+        return pool_of(self.account, self.children, plan.template.product_id, is_broken_down=is_broken_down)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +109,11 @@ class Scope:
     def counted(self) -> Iterator[Read]:
         """What must be known of the account's events for each priced thing."""
         return (
-            Read(aggregation.rollup, each.period)
+            read
             for thing_part in self.thing_parts
             for aggregation in thing_part.thing.aggregations
             for each in thing_part.slices
+            for read in reads_of(aggregation.rollup, each)
         )
 
     @property
@@ -195,7 +208,8 @@ def in_order_of_start(attachments: Iterable[Attachment]) -> list[Attachment]:
 def services_of(context: RatingContext, asked: Period) -> Iterator[Service]:
     """Yield what of each attachment is asked for, by the attachment's start."""
     for attachment in in_order_of_start(context.attachments):
-        service = service_of(context.account, attachment, context.plans[attachment.plan_id], asked)
+        plan = context.plans[attachment.plan_id]
+        service = service_of(context.account, attachment, plan, asked, context.pool(plan))
         if service:
             yield service
 
@@ -230,7 +244,7 @@ class Budget:
     def spend_windows(self, thing_parts: Iterable[ThingPart]) -> Iterator[ThingPart]:
         """Pass on windows and slices as far as the budget goes."""
         for each in thing_parts:
-            self._take(len(each.windows) + len(each.slices))
+            self._take(len(each.windows) + sum(len(piece.pooled) or 1 for piece in each.slices))
             yield each
 
     def _take(self, count: int) -> None:
@@ -244,22 +258,10 @@ class Budget:
 
 
 def unattached_reads(context: RatingContext, services: Iterable[Service], asked: Period) -> Iterator[Read]:
-    """Yield the event counts to read where the account is on no plan of a meter's product."""
-    covered: dict[str, list[Period]] = {}
-    for service in services:
-        covered.setdefault(service.plan.template.product_id, []).append(service.asked)
+    """Yield the event counts to read where neither the account nor its parent is on a plan of a meter's product."""
+    covered = [*context.parent_coverages]
+    covered += (Coverage(service.plan.template.product_id, service.asked) for service in services)
     for meter in sorted(context.meters, key=lambda each: each.id):
         counted = counting_rollup(meter.id)
-        for period in _gaps(asked, covered.get(meter.product_id, ())):
+        for period in gaps(asked, periods_of(covered, meter.product_id)):
             yield Read(counted, period)
-
-
-def _gaps(asked: Period, covered: Iterable[Period]) -> Iterator[Period]:
-    """Yield what disjoint periods inside the asked one leave of it, by time."""
-    bounds: list[datetime] = [asked.start]
-    for period in covered:  # services are by start already
-        bounds += [period.start, end_of(period)]
-    bounds.append(end_of(asked))
-    for index, (start, end) in enumerate(pairwise(bounds)):
-        if index % 2 == 0 and start < end:
-            yield Period(start, end)

@@ -13,8 +13,13 @@ Sources: TypeAlias = tuple[Partial, ...]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Usage of one combination in one slice."""
+    """Usage of one combination in one slice.
+
+    Attributes:
+        account_ids: whose; none: that of the account that is rated.
+    """
 
     slice: Slice
     values: Values
     sources: Sources
+    account_ids: frozenset[str] = frozenset()

@@ -193,7 +193,7 @@ Global___UnpricedUsage: _TypeAlias = UnpricedUsage  # noqa: Y015
 
 @_typing.final
 class UnattachedUsage(_message.Message):
-    """Usage while the account had no attachment of the meter's product."""
+    """Usage while neither the account nor its parent had an attachment of the meter's product."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -178,6 +178,8 @@ class LineItem(_message.Message):
     PLAN_GROUP_ID_FIELD_NUMBER: _builtins.int
     LINE_NUMBER_FIELD_NUMBER: _builtins.int
     CORRECTION_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
     kind: Global___LineItemKind.ValueType
     """What kind of amount it is."""
     description: _builtins.str
@@ -224,6 +226,10 @@ class LineItem(_message.Message):
     """The group that the plan is in; of a group's own minimum or maximum, which names no plan and no attachment, the group."""
     line_number: _builtins.int
     """Its number on the bill, from 1; 0 outside bills."""
+    account_id: _builtins.str
+    """Of an account with children: whose line item it is, where it is not for all that the account pays for: of an
+    account's part of a broken down amount, and of what a child's own attachment charges on its parent's bill.
+    """
     @_builtins.property
     def segment(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The segment of the line item: the combination that was priced by itself, or the pricing's own segment with its
@@ -290,6 +296,10 @@ class LineItem(_message.Message):
         then those of the whole, and amount is correction.due_amount less correction.carried_amount.
         """
 
+    @_builtins.property
+    def share(self) -> Global___Share:
+        """Of an account's part of a broken down amount; absent otherwise. Workings and conversion are those of the whole."""
+
     def __init__(
         self,
         *,
@@ -330,10 +340,12 @@ class LineItem(_message.Message):
         plan_group_id: _builtins.str = ...,
         line_number: _builtins.int = ...,
         correction: Global___Correction | None = ...,
+        account_id: _builtins.str = ...,
+        share: Global___Share | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "bill_conversion", b"bill_conversion", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "draw_down", b"draw_down", "overage", b"overage", "priced", b"priced", "promotion", b"promotion", "purchase", b"purchase", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "surcharge", b"surcharge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_id", b"aggregation_id", "bill_conversion", b"bill_conversion", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "draw_down", b"draw_down", "overage", b"overage", "priced", b"priced", "promotion", b"promotion", "purchase", b"purchase", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "share", b"share", "spend", b"spend", "standing_charge", b"standing_charge", "surcharge", b"surcharge", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc_charge_id", b"ad_hoc_charge_id", "aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "balance_id", b"balance_id", "balance_transaction_id", b"balance_transaction_id", "bill_conversion", b"bill_conversion", "commitment_id", b"commitment_id", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "draw_down", b"draw_down", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "overage", b"overage", "plan_group_id", b"plan_group_id", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "purchase", b"purchase", "purchase_id", b"purchase_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "spend", b"spend", "standing_charge", b"standing_charge", "surcharge", b"surcharge", "taken_back", b"taken_back", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "ad_hoc_charge_id", b"ad_hoc_charge_id", "aggregation_id", b"aggregation_id", "amount", b"amount", "attachment_id", b"attachment_id", "balance_id", b"balance_id", "balance_transaction_id", b"balance_transaction_id", "bill_conversion", b"bill_conversion", "commitment_id", b"commitment_id", "compound_aggregation_id", b"compound_aggregation_id", "conversion", b"conversion", "correction", b"correction", "counter", b"counter", "counter_id", b"counter_id", "currency", b"currency", "description", b"description", "draw_down", b"draw_down", "exact_amount", b"exact_amount", "grant_id", b"grant_id", "kind", b"kind", "line_number", b"line_number", "overage", b"overage", "plan_group_id", b"plan_group_id", "plan_id", b"plan_id", "priced", b"priced", "pricing_id", b"pricing_id", "product_id", b"product_id", "promotion", b"promotion", "promotion_id", b"promotion_id", "purchase", b"purchase", "purchase_id", b"purchase_id", "segment", b"segment", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "share", b"share", "spend", b"spend", "standing_charge", b"standing_charge", "surcharge", b"surcharge", "taken_back", b"taken_back", "usage", b"usage", "workings", b"workings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_priced: _TypeAlias = _typing.Literal["aggregation_id", "compound_aggregation_id", "counter_id"]  # noqa: Y015
     _WhichOneofArgType_priced: _TypeAlias = _typing.Literal["priced", b"priced"]  # noqa: Y015
@@ -345,6 +357,38 @@ class LineItem(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_workings) -> _WhichOneofReturnType_workings | None: ...
 
 Global___LineItem: _TypeAlias = LineItem  # noqa: Y015
+
+@_typing.final
+class Share(_message.Message):
+    """Shows which part of an amount is for one account: whole_amount x quantity / whole_quantity, cut off to the currency's
+    smallest unit; what is missing goes to the accounts with the largest remainders.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHOLE_AMOUNT_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    WHOLE_QUANTITY_FIELD_NUMBER: _builtins.int
+    whole_amount: _builtins.str
+    """The amount of all accounts together; a decimal with the currency's digits."""
+    quantity: _builtins.str
+    """What the account has used during the service; a decimal."""
+    whole_quantity: _builtins.str
+    """What all accounts have used during the service; a decimal."""
+    def __init__(
+        self,
+        *,
+        whole_amount: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        whole_quantity: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "whole_amount", b"whole_amount", "whole_quantity", b"whole_quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Share: _TypeAlias = Share  # noqa: Y015
 
 @_typing.final
 class Conversion(_message.Message):

@@ -37,7 +37,7 @@ class AccountMargin(_message.Message):
     PRICING_MARGINS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
-    """The account."""
+    """The account that pays: for usage of a child that its parent pays for, the parent."""
     attachment_id: _builtins.str
     """The attachment that the usage falls in."""
     plan_id: _builtins.str

@@ -28,6 +28,7 @@ class RatingServiceStub:
     """
     RateAccount: _aio.UnaryUnaryMultiCallable[_rating_service_pb2.RateAccountRequest, _rating_service_pb2.RateAccountResponse]
     """Rates an account's service inside a period, from one snapshot: usage so far, and time charges for the whole period.
+    Of an account with children that is what it pays for them too, but not what attachments of their own charge.
     NOT_FOUND for an unknown account. FAILED_PRECONDITION (EVENTS_DROPPED) for what only events could tell that are
     no longer kept, such as usage in part of an old hour; CURRENCY_RATE_MISSING when the settings have no rate into the
     account's currency.
@@ -81,6 +82,7 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_rating_service_pb2.RateAccountRequest, _abc.Awaitable[_rating_service_pb2.RateAccountResponse]],
     ) -> _abc.Awaitable[_rating_service_pb2.RateAccountResponse]:
         """Rates an account's service inside a period, from one snapshot: usage so far, and time charges for the whole period.
+        Of an account with children that is what it pays for them too, but not what attachments of their own charge.
         NOT_FOUND for an unknown account. FAILED_PRECONDITION (EVENTS_DROPPED) for what only events could tell that are
         no longer kept, such as usage in part of an old hour; CURRENCY_RATE_MISSING when the settings have no rate into the
         account's currency.

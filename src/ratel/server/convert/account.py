@@ -3,13 +3,14 @@
 from datetime import datetime
 
 from ratel.account.v1 import account_pb2, attachment_pb2, counter_adjustment_pb2
-from ratel.core.account import Account, Attachment
+from ratel.core.account import Account, Attachment, ChildBilling
 from ratel.core.counter import AccountAdjustment, Adjustment
 from ratel.core.errors import Mistakes
 from ratel.core.money import decimal_from_text, text_from_decimal
 from ratel.core.period import date_from_text
 from ratel.server.convert.plan import CREDIT_KINDS, credit_order_from_proto
 from ratel.server.convert.value import (
+    EnumPair,
     date_to_text,
     instant_from_proto,
     instant_to_proto,
@@ -17,6 +18,8 @@ from ratel.server.convert.value import (
     optional_instant_to_proto,
     period_from_proto,
 )
+
+CHILD_BILLINGS = EnumPair(ChildBilling, account_pb2.ChildBilling.Name, account_pb2.ChildBilling.Value, "CHILD_BILLING_")
 
 
 def account_from_proto(message: account_pb2.Account) -> Account:
@@ -29,10 +32,22 @@ def account_from_proto(message: account_pb2.Account) -> Account:
     epoch = None
     with mistakes.under("epoch"):
         epoch = optional_date_from_text(message.epoch)
+    child_billing = ChildBilling.SUMMARY
+    with mistakes.under("child_billing"):
+        child_billing = CHILD_BILLINGS.from_proto(message.child_billing, child_billing)
     with mistakes.under("credit_application_order"):
         order = credit_order_from_proto(message.credit_application_order)
     with mistakes.under():
-        account = Account(message.id, message.name, epoch, message.currency, order)
+        account = Account(
+            message.id,
+            message.name,
+            epoch,
+            message.currency,
+            message.parent_account_id,
+            child_billing,
+            message.billed_with_parent,
+            order,
+        )
     mistakes.check()
     return account
 
@@ -45,6 +60,9 @@ def account_to_proto(account: Account) -> account_pb2.Account:
         epoch=date_to_text(account.epoch),
         currency=account.currency,
         credit_application_order=map(CREDIT_KINDS.to_proto, account.credit_application_order),
+        parent_account_id=account.parent_id,
+        child_billing=CHILD_BILLINGS.to_proto(account.child_billing),
+        billed_with_parent=account.billed_with_parent,
     )
 
 

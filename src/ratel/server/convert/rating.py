@@ -17,6 +17,7 @@ from ratel.core.bill import (
     PricedQuantity,
     PromotionWorkings,
     PurchaseWorkings,
+    Share,
     SpendWorkings,
     StandingChargeWorkings,
     SurchargeWorkings,
@@ -120,6 +121,8 @@ def line_item_to_proto(item: LineItem) -> line_item_pb2.LineItem:
         currency=item.currency,
         amount=amount_text(item.amount, item.currency),
         exact_amount=text_from_decimal(item.exact_amount),
+        account_id=item.account_id,
+        share=None if item.share is None else _share_to_proto(item.share, item.currency),
         **_workings_to_proto(item),
     )
     if item.priced is not None:
@@ -140,6 +143,14 @@ def conversion_to_proto(conversion: Conversion) -> line_item_pb2.Conversion:
         amount=amount_text(conversion.amount, conversion.currency),
         exact_amount=text_from_decimal(conversion.exact_amount),
         rate=text_from_decimal(conversion.rate),
+    )
+
+
+def _share_to_proto(share: Share, currency: str) -> line_item_pb2.Share:
+    return line_item_pb2.Share(
+        whole_amount=amount_text(share.whole_amount, currency),
+        quantity=text_from_decimal(share.quantity),
+        whole_quantity=text_from_decimal(share.whole_quantity),
     )
 
 

@@ -182,10 +182,22 @@ create table accounts (
     -- What its ratings and bills are in; empty: whatever its plans are in.
     currency text not null default '',
     credit_application_order text[] not null default '{}',
+    -- Pays for what no attachment of the account's own covers.
+    parent_account_no integer,
+    child_billing text collate "C" not null default 'SUMMARY' constraint accounts_child_billing check (child_billing in ('SUMMARY', 'BREAKDOWN')),
+    billed_with_parent boolean not null default false,
     etag bigint not null default nextval('etags'),
     create_time timestamptz not null,
-    update_time timestamptz not null
+    update_time timestamptz not null,
+    constraint accounts_billed_with_parent check (parent_account_no is not null or not billed_with_parent),
+    -- A parent has no parent: what names one names it as no child, and then it cannot become one.
+    is_child boolean not null generated always as (parent_account_no is not null) stored,
+    is_parent_child boolean generated always as (case when parent_account_no is not null then false end) stored,
+    constraint accounts_place unique (account_no, is_child),
+    constraint accounts_parent foreign key (parent_account_no, is_parent_child) references accounts (account_no, is_child)
 );
+-- The children of an account, in order.
+create index accounts_by_parent on accounts (parent_account_no, id) where parent_account_no is not null;
 
 create table plans (
     id text collate "C" constraint plans_pkey primary key,
