@@ -4,6 +4,7 @@ Health, reflection and channelz pass untouched: they must answer when everything
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -109,10 +110,11 @@ class Interceptor(grpc.aio.ServerInterceptor):
 
 def _one(around: Around, read: Callable[[Any], Any], method: Method) -> Method:
     async def answer(request: Any, context: Context) -> Any:
-        with around.metrics.observing(context):
+        # A call leaves its place when it is answered, also with an error: what waits for that may cut off what is left.
+        with around.metrics.observing(context), ExitStack() as leaving:
             async with AnsweringErrors(context, _name_call(around, context)):
-                with around.place:
-                    response = await method(read(request), context)
+                leaving.enter_context(around.place)
+                response = await method(read(request), context)
             around.metrics.sent.inc()
             return response
 
@@ -121,12 +123,12 @@ def _one(around: Around, read: Callable[[Any], Any], method: Method) -> Method:
 
 def _many(around: Around, read: Callable[[Any], Any], method: Method) -> Method:
     async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
-        with around.metrics.observing(context):
+        with around.metrics.observing(context), ExitStack() as leaving:
             async with AnsweringErrors(context, _name_call(around, context)):
-                with around.place:
-                    async for response in method(read(request), context):
-                        yield response
-                        around.metrics.sent.inc()
+                leaving.enter_context(around.place)
+                async for response in method(read(request), context):
+                    yield response
+                    around.metrics.sent.inc()
 
     return answer
 
