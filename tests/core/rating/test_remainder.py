@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratel.core.bill import LineItemKind
+from ratel.core.bill import LineItem, LineItemKind
 from ratel.core.money import ZERO, amount_text, exact
 from ratel.core.pricing import ApplyAs
 from ratel.core.rating.remainder import Remainder, remainder_of
@@ -34,6 +34,12 @@ MAXIMUM = """
 def remainder_of_story(story: Story) -> Remainder:
     apply_as: dict[str, ApplyAs] = {each.id: each.apply_as for each in story.pricings}
     return remainder_of(rate_story(story).line_items, apply_as)
+
+
+def discounts_of(remainder: Remainder) -> list[LineItem]:
+    """Return what took off charges, each once."""
+    found = {id(each.item): each.item for charge in remainder.charges for each in charge.discounts}
+    return list(found.values())
 
 
 def left(text: str) -> str:
@@ -87,7 +93,7 @@ def test_a_maximum_of_a_plan_takes_off_that_attachment_only_and_no_standing_char
 
 def test_a_product_credit_leaves_other_products_alone_and_every_credit_other_currencies() -> None:
     remainder = remainder_of_story(read_story(MAXIMUM.format(maximum="1000", price="1", credit="30")))
-    (credit,) = [each.item for each in remainder.discounts]
+    (credit,) = discounts_of(remainder)
     usage = remainder.charges[0].item
     beside = replace(usage, origin=replace(usage.origin, product_id="other"))
     abroad = replace(usage, currency="EUR")
@@ -102,13 +108,13 @@ def test_what_a_maximum_cannot_take_off_is_a_negative_charge() -> None:
         remainder_of_story(read_story(MAXIMUM.format(maximum=maximum, price="1", credit="0")))
         for maximum in ("1000", "60")
     )
-    (maximum,) = [each.item for each in other.discounts if each.item.kind is LineItemKind.MAXIMUM_SPEND]
+    (maximum,) = [each for each in discounts_of(other) if each.kind is LineItemKind.MAXIMUM_SPEND]
     remainder = remainder_of([one.charges[1].item, maximum], {})
     assert [(each.item.kind, amount_text(each.net, "USD")) for each in remainder.charges] == [
         (LineItemKind.USAGE, "0.00"),
         (LineItemKind.MAXIMUM_SPEND, "-140.00"),
     ]
-    assert amount_text(remainder.discounts[0].amount, "USD") == "-100.00"
+    assert [amount_text(share, "USD") for share in remainder.charges[0].discounts.values()] == ["100.00"]
 
 
 @given(st.integers(min_value=0))

@@ -17,15 +17,9 @@ from ratel.core.pricing import ApplyAs
 
 @dataclass(slots=True, eq=False)
 class Discount:
-    """A negative line item that took off others, by its share in each."""
+    """A negative line item that took off others."""
 
     item: LineItem
-    charges: tuple["Charge", ...]
-
-    @property
-    def amount(self) -> Decimal:
-        """Minus what it took off; of a maximum that found too little, less than its line item says."""
-        return -sum((charge.discounts[self] for charge in self.charges), ZERO)
 
 
 @dataclass(slots=True, eq=False)
@@ -49,10 +43,9 @@ class Charge:
 
 @dataclass(slots=True)
 class Remainder:
-    """The charges that stand together, in the order of their line items, and what took off them."""
+    """The charges that stand together, in the order of their line items."""
 
     charges: list[Charge] = field(default_factory=list)
-    discounts: list[Discount] = field(default_factory=list)
 
     def add(self, item: LineItem) -> None:
         """Add a line item that takes off no other."""
@@ -68,11 +61,10 @@ class Remainder:
         bearing = [(charge, share) for charge, share in shares if share > ZERO]
         amount = min(-item.amount, sum((share for _, share in bearing), ZERO))
         parts = zip(bearing, allocate(amount, [share for _, share in bearing], item.currency), strict=True)
-        borne = [(charge, part) for (charge, _), part in parts if part]
-        discount = Discount(item, tuple(charge for charge, _ in borne))
-        for charge, part in borne:
-            charge.discounts[discount] = part
-        self.discounts.append(discount)
+        discount = Discount(item)
+        for (charge, _), part in parts:
+            if part:
+                charge.discounts[discount] = part
         if item.amount + amount:
             self.charges.append(Charge(item, item.amount + amount))
 
