@@ -41,6 +41,32 @@ CASES: Final = {
         -> USAGE 40.00
         -> USAGE_CREDIT -40.00
     """,
+    "case 39 (R6.4): a global credit of 60 is capped at the bill": """
+        aggregation a SUM a
+        aggregation b SUM b
+        aggregation c SUM c
+        price a 0:1
+        price b 0:1
+        price c 0:1 as=GLOBAL_CREDIT
+        use 2024-06-03 a=40 b=30 c=60
+        rate 2024-06-01 2024-07-01
+        -> USAGE 40.00
+        -> USAGE 30.00
+        -> USAGE_CREDIT -60.00
+    """,
+    "case 39 (R6.4): a global credit of 100 is capped at the bill": """
+        aggregation a SUM a
+        aggregation b SUM b
+        aggregation c SUM c
+        price a 0:1
+        price b 0:1
+        price c 0:1 as=GLOBAL_CREDIT
+        use 2024-06-03 a=40 b=30 c=100
+        rate 2024-06-01 2024-07-01
+        -> USAGE 40.00
+        -> USAGE 30.00
+        -> USAGE_CREDIT -70.00
+    """,
     "credits (R6.4): product before global, then by pricing id, until nothing is left": """
         aggregation a SUM a
         aggregation b SUM b
