@@ -25,6 +25,8 @@ from tests.naive.told import Story
 from tests.naive.translation import plain
 
 COUNT = int(os.environ.get("RATEL_TEST_STORIES", "2000" if os.environ.get("CI") else "150"))
+PART = max(COUNT // 5, 150)
+"""How many stories of a special kind."""
 BATCH = 25
 
 KINDS = {

@@ -15,7 +15,7 @@ from ratel.core.period import Frequency
 from ratel.core.rating.due import Due, due, survey_due
 from ratel.core.rating.scope import RatingContext
 from tests.core.naive_rating import partials_of, stored_events
-from tests.core.test_against_naive import BATCH, COUNT
+from tests.core.test_against_naive import BATCH, PART
 from tests.naive.bill import bills
 from tests.naive.debts import Debts
 from tests.naive.grid import local_date, start_of_day
@@ -34,9 +34,9 @@ from tests.naive.translation import (
 Rows: TypeAlias = Counter[tuple[date, str, Fraction]]
 
 
-@pytest.mark.parametrize("first", range(0, COUNT, BATCH))
+@pytest.mark.parametrize("first", range(0, PART, BATCH))
 def test_both_engines_agree(first: int) -> None:
-    for seed in range(first, min(first + BATCH, COUNT)):
+    for seed in range(first, min(first + BATCH, PART)):
         told = story(seed)
         if len(told.catalog.templates) == 1:  # else credits reach over plans that are billed apart
             until = last_date(told)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.core.naive_rating import core_promotions, core_rows, naive_rows, rate_by_core
-from tests.core.test_against_naive import BATCH, COUNT, differences, naive_answer
+from tests.core.test_against_naive import BATCH, PART, differences, naive_answer
 from tests.core.test_bills_against_naive import core_rows as core_lines
 from tests.core.test_bills_against_naive import last_date
 from tests.core.test_bills_against_naive import naive_rows as naive_lines
@@ -11,9 +11,9 @@ from tests.naive.foreign import foreign_story
 from tests.naive.translation import plain
 
 
-@pytest.mark.parametrize("first", range(0, COUNT, BATCH))
+@pytest.mark.parametrize("first", range(0, PART, BATCH))
 def test_ratings_agree(first: int) -> None:
-    for seed in range(first, min(first + BATCH, COUNT)):
+    for seed in range(first, min(first + BATCH, PART)):
         told = foreign_story(seed)
         rating, answer = rate_by_core(told.catalog, told.account, *told.asked, told.grants), naive_answer(told)
         assert differences(naive_rows(answer), core_rows(rating)) == "", f"story {seed}"
@@ -22,9 +22,9 @@ def test_ratings_agree(first: int) -> None:
         assert answer.totals.keys() <= {told.account.currency}
 
 
-@pytest.mark.parametrize("first", range(0, COUNT, BATCH))
+@pytest.mark.parametrize("first", range(0, PART, BATCH))
 def test_bills_agree(first: int) -> None:
-    for seed in range(first, min(first + BATCH, COUNT)):
+    for seed in range(first, min(first + BATCH, PART)):
         told = foreign_story(seed)
         until = last_date(told)
         assert core_lines(told, until) == naive_lines(told, until), f"story {seed}"
