@@ -50,7 +50,7 @@ from tests.naive.translation import (
     plain,
 )
 
-COUNT = max(STORIES // 3, BATCH)
+COUNT = max(STORIES // 8, BATCH)
 """Each is rated three times and more."""
 
 
