@@ -141,6 +141,9 @@ def side_by_side(parts: Sequence[tuple[Checked[Events | Block], int]]) -> Checke
     """
     if len(parts) == 1:
         return parts[0][0]
+    if not any(checked.rejections for checked, _ in parts):
+        whole = _joined([checked.events for checked, _ in parts])
+        return Checked(whole, range(len(whole)), {})
     places: list[int] = []
     rejections: dict[int, Violation] = {}
     start = 0
