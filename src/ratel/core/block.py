@@ -30,6 +30,7 @@ SCALE_MAX: Final = 16
 MISSING: Final = -1
 """The scale of a missing measure, the place of a missing string."""
 
+_BYTES_PER_ID: Final = 100
 # So many combinations are numbers of 64 bits; so many are counted faster than sorted.
 _PACKED_MAX: Final = 1 << 62
 _COUNTED_MAX: Final = 1 << 15
@@ -93,6 +94,21 @@ class Block:
             tuple(codes[at] for codes in self.strings),
             self.texts,
         )
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes, about."""
+        arrays: list[npt.NDArray[np.generic]] = [
+            self.highs,
+            self.lows,
+            self.times,
+            self.account_nos,
+            self.meter_nos,
+            *self.strings,
+        ]
+        arrays += [each for measure in self.measures for each in (measure.values, measure.scales)]
+        ids = 0 if self.ids is None else _BYTES_PER_ID * len(self)
+        return sum(each.nbytes for each in arrays) + ids + sum(map(len, self.texts))
 
     @cached_property
     def order(self) -> Places:

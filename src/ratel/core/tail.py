@@ -20,7 +20,6 @@ BYTES_MAX: Final = 160 * 2**20
 """What is remembered takes at most about so much. Batches beyond are folded from their events."""
 
 BYTES_PER_PARTIAL: Final = 500
-BYTES_PER_EVENT: Final = 100
 
 FEW_EVENTS: Final = 100
 """Fewer events of an account are folded one by one."""
@@ -66,7 +65,7 @@ class BlockBatch:
     @property
     def size(self) -> int:
         """How much memory it takes."""
-        return BYTES_PER_EVENT * len(self.block)
+        return self.block.size
 
     def knows(self, rollup_nos: Collection[int]) -> bool:
         """Tell whether it knows what these rollups keep: always."""

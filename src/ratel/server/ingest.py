@@ -45,7 +45,8 @@ class IngestLimits:
         groups: Groups in flight: while one is being written the next is prepared.
         queued_events: Events read and not committed; a few groups, so that writing never waits for reading.
         queued_bytes: The same in bytes as sent; in memory they are some five times as large.
-        pending_events: Events committed and not in the rollups; beyond, ingest waits for the rollups.
+        pending_events: Events committed and not in the rollups; beyond, ingest waits for the rollups. So many are
+            remembered (`core/tail.py`), so that they need not be read again.
         retry_seconds: How long a group is tried while the database is away; then its senders are told.
     """
 
@@ -53,7 +54,7 @@ class IngestLimits:
     groups: int = 2
     queued_events: int = 80_000
     queued_bytes: int = 32 * 2**20
-    pending_events: int = 3_000_000
+    pending_events: int = 1_500_000
     retry_seconds: int = 30
 
 
