@@ -224,6 +224,30 @@ async def test_a_child_is_billed_alone_or_with_its_parent(server: Served) -> Non
     assert sorted(found) == ["-2.00", "-20.00", "-3.00", "-8.00", "20.50", "5.75"]
 
 
+async def test_a_commitment_of_the_parent_pays_for_the_lines_of_its_children(server: Served) -> None:
+    """R7.1, R7.4: pooled or of their own; what is left over is whose it is."""
+    text = """
+        aggregation calls SUM n
+        price calls 0:1 overage=0:2
+        child a with_parent
+        child b
+        commitment year 60 2024-06-01 2025-01-01 first=60 kinds=USAGE
+        attach 2024-06-01
+        attach 2024-06-01 of=a
+        use 2024-06-03 n=10
+        use 2024-06-03 n=30 of=b
+        use 2024-06-04 n=40 of=a
+    """
+    await told(server, "paid_", text)
+    bill = await preview(server, "paid_account", "2024-07-01")
+    assert list(zip((kind for kind, _, _ in shown(bill)), whose(bill), strict=True)) == [
+        ("USAGE", ("", "40.00")),
+        ("USAGE", ("a", "20.00")),
+        ("COMMITMENT_CONSUMED", ("", "-60.00")),
+        ("OVERAGE_USAGE", ("a", "40.00")),
+    ]
+
+
 # --- Usage on a stream ------------------------------------------------------------------------------------------------
 
 
