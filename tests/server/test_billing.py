@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from ratel.account.v1 import account_service_pb2 as accounts
 from ratel.account.v1.attachment_pb2 import Attachment
-from ratel.catalog.v1.plan_template_pb2 import BILL_FREQUENCY_WEEKLY
+from ratel.catalog.v1.plan_template_pb2 import BILL_FREQUENCY_MONTHLY, BILL_FREQUENCY_WEEKLY
 from ratel.client import error_from_status
 from ratel.core.billing import BillKey
 from ratel.core.errors import BillChanged
@@ -172,6 +172,28 @@ async def test_all_accounts_are_billed_by_id(fresh_database_url: str) -> None:
         responses = await run(server, [], "2024-07-01")
         assert [each.account_id for each in responses] == ["a_account", "b_account"]
         assert [(each.done_count, each.account_count) for each in responses] == [(1, 2), (2, 2)]
+
+
+async def test_a_run_over_chunks_answers_in_order_and_may_be_left(
+    server: Served, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R12.4: whoever left finds some bills made, and what is asked again makes the others."""
+    monkeypatch.setattr("ratel.server.billing.CHUNK_ACCOUNTS", 1)
+    tellers = [Teller(server, read_story(CALLS), f"{prefix}{number}_") for number in range(5)]
+    for teller in tellers:
+        await teller.tell()
+    ids = [teller.account_id for teller in reversed(tellers)]
+    asked = pb.RunBillingRequest(account_ids=ids, bill_frequency=BILL_FREQUENCY_MONTHLY, invoice_date="2024-07-01")
+    left = server.billing.RunBilling(asked)
+    async for response in left:
+        assert response.changed
+        left.cancel()
+        break
+    responses = await run(server, ids, "2024-07-01")
+    assert [(each.account_id, each.done_count) for each in responses] == list(zip(ids, range(1, 6), strict=True))
+    assert not responses[0].changed
+    for account_id in ids:
+        assert shown(await get(server, account_id, "2024-07-01")) == [("USAGE", "60.00", False)]
 
 
 async def test_requests_that_make_no_sense(server: Served, prefix: str) -> None:

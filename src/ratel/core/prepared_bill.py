@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from ratel.core.account import Account, Attachment
 from ratel.core.bill import LineItem, LineItemKind
 from ratel.core.bill_exchange import exchanges_to_bill
-from ratel.core.billing import BillKey, ItemKey, Line, key_texts
+from ratel.core.billing import BillKey, Line, key_texts
 from ratel.core.currency import BillExchange
 from ratel.core.event import Partial
 from ratel.core.money import exact
@@ -55,12 +55,19 @@ class LineShape:
     _service_end: datetime
     _key_parts: tuple[bytes, bytes]
 
-    def line(self, number: int, attachment_id: str, amount: Decimal, exact_amount: Decimal) -> Line:
-        """Return the line of an account, without its item."""
-        item = self.item
+    def line(self, number: int, attachment: bytes, amount: Decimal, exact_amount: Decimal) -> Line:
+        """Return the line of an account, without its item.
+
+        Args:
+            number: on the bill.
+            attachment: the id of the account's attachment, framed.
+            amount: with the currency's digits.
+            exact_amount: the same before it was rounded.
+        """
+        item, (before, after) = self.item, self._key_parts
         return Line(
             number=number,
-            key=self._key(attachment_id),
+            key=digest_of_framed(before + attachment + after),
             kind=item.kind,
             source_id=item.source_id,
             pricing_id=item.pricing_id,
@@ -69,10 +76,6 @@ class LineShape:
             amount=amount,
             exact_amount=exact_amount,
         )
-
-    def _key(self, attachment_id: str) -> ItemKey:
-        before, after = self._key_parts
-        return digest_of_framed(before + framed(attachment_id.encode()) + after)
 
 
 Filled: TypeAlias = tuple[LineShape, PricedLine | None]

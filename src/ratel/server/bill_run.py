@@ -77,6 +77,11 @@ class Billed:
     is_changed: bool
 
 
+_READY_AT_ONCE: Final = 10
+"""Bills that are made of what is ready until other calls go on: they take as long together as another one."""
+
+_NOTHING_DATED: Final = Dated((), ())
+_NOTHING_PREPAID: Final = Prepaid((), ())
 _NOTHING_ELSE: Final = Due((), (), ())
 """What is due beside the bill itself, where no usage is unpriced or unattached."""
 
@@ -214,8 +219,9 @@ async def _make(
         except RatelError as error:
             found[account_id] = error
     usages = await snapshot.usages([(each.account, each.scope) for each in surveyed.values()])
-    for (account_id, each), usage in zip(surveyed.items(), usages, strict=True):
-        await asyncio.sleep(0)  # other calls go on between two accounts
+    for place, ((account_id, each), usage) in enumerate(zip(surveyed.items(), usages, strict=True)):
+        if each.ready is None or not place % _READY_AT_ONCE:
+            await asyncio.sleep(0)  # other calls go on between two accounts
         try:
             found[account_id] = _ready_made(each, usage) or await _made(snapshot.connection, each, usage, asked)
         except RatelError as error:
@@ -249,6 +255,8 @@ def _with_owed(
 ) -> RatingContext:
     """Return what an account's bills depend on: its rating, what falls due at an instant, and what pays."""
     context = account.context
+    if dated == _NOTHING_DATED and prepaid == _NOTHING_PREPAID:
+        return context
     return replace(
         context,
         plans=context.plans | {plan_id: fee_plans[plan_id] for plan_id in prepaid.plan_ids},
@@ -325,6 +333,7 @@ def _changes(made: Made, key: BillKey) -> list[BillWrite]:
                 exchange=bill.exchange,
                 catalog_revision=made.account.revision,
                 lines=list(zip(bill.lines, bill.contents, strict=True)),
+                is_first=not made.history.bills,
             )
         )
     return writes

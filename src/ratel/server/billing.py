@@ -1,7 +1,11 @@
 """BillingService: what accounts owe, made and kept."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import aclosing
 from datetime import date
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -30,8 +34,11 @@ from ratel.store import bill as store
 from ratel.store.account import account_no, count_accounts, lock_account
 from ratel.store.pool import Connection, Database
 
-CHUNK_ACCOUNTS = 200
+CHUNK_ACCOUNTS = 500
 """Accounts that are computed from one snapshot and written in one transaction: few enough to see a run go on."""
+
+CHUNKS_AT_ONCE = 2
+"""Chunks under way: while one waits for Postgres, another one is computed."""
 
 
 class BillingServicer(BillingServiceServicer):
@@ -60,19 +67,22 @@ class BillingServicer(BillingServiceServicer):
         return pb.PreviewBillResponse(bill=add_warnings(bill, made.due))
 
     async def RunBilling(self, request: pb.RunBillingRequest, context: Context) -> AsyncIterator[pb.RunBillingResponse]:
-        """Make and store bills; a chunk of accounts is begun when the caller has taken the one before."""
+        """Make and store bills; a chunk of accounts is begun when the caller has taken the one before the last."""
         key, target_currency = bill_key_from_proto(request), target_currency_from_proto(request)
         done, count = 0, len(request.account_ids)
         if not count:
             async with self._database.connection() as connection:
                 count = await count_accounts(connection)
-        async for ids in account_chunks(self._database, request.account_ids, CHUNK_ACCOUNTS):
-            for account_id, found in (await self._maker.run(ids, key, target_currency)).items():
-                done += 1
-                self._bills.labels(_outcome(found)).inc()
-                response = _response(account_id, key, found)
-                response.done_count, response.account_count = done, max(count, done)
-                yield response
+        chunks = account_chunks(self._database, request.account_ids, CHUNK_ACCOUNTS)
+        runs = (self._maker.run(ids, key, target_currency) async for ids in chunks)
+        async with aclosing(_ahead(runs)) as results:
+            async for billed in results:
+                for account_id, found in billed.items():
+                    done += 1
+                    self._bills.labels(_outcome(found)).inc()
+                    response = _response(account_id, key, found)
+                    response.done_count, response.account_count = done, max(count, done)
+                    yield response
 
     async def GetBill(self, request: pb.GetBillRequest, context: Context) -> pb.GetBillResponse:
         """Return a bill."""
@@ -170,6 +180,24 @@ def _position(bill: store.StoredBill) -> tuple[str, str, str]:
 
 
 # --- A run ------------------------------------------------------------------------------------------------------------
+
+_Results: TypeAlias = dict[str, Billed | RatelError]
+
+
+async def _ahead(runs: AsyncIterator[Coroutine[None, None, _Results]]) -> AsyncGenerator[_Results]:
+    """Yield what runs come to, in their order, while the next ones are under way: one reckons as another one waits."""
+    under_way: deque[asyncio.Task[_Results]] = deque()
+    try:
+        async for run in runs:
+            under_way.append(asyncio.create_task(run))
+            if len(under_way) == CHUNKS_AT_ONCE:
+                yield await under_way.popleft()
+        while under_way:
+            yield await under_way.popleft()
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
 def _response(account_id: str, key: BillKey, found: Billed | RatelError) -> pb.RunBillingResponse:

@@ -11,6 +11,7 @@ from ratel.core.event import Partial
 from ratel.core.prepared_bill import LineShape, PreparedBill, Shape, prepare_bill, shape_of
 from ratel.core.quantity import Values
 from ratel.core.rating.scope import RatingContext, Scope, in_order_of_start
+from ratel.core.segment import framed
 from ratel.server.convert.prepared import FilledMessage
 from ratel.server.convert.rating import line_item_to_proto
 from ratel.server.new_bill import NewBill
@@ -42,14 +43,15 @@ class ReadyBill:
         if filled is None:
             return None
         ids = [attachment.id for attachment in in_order_of_start(context.attachments)]
+        framed_ids = [framed(each.encode()) for each in ids]
         lines, contents = [], []
         for number, (shape, priced) in enumerate(filled, 1):
-            item, attachment_id = shape.item, ids[shape.place]
+            item = shape.item
             amounts = (item.amount, item.exact_amount) if priced is None else (priced.amount, priced.priced.amount)
-            lines.append(shape.line(number, attachment_id, *amounts))
+            lines.append(shape.line(number, framed_ids[shape.place], *amounts))
             known = self._message_of(shape)
             message = known.message if priced is None else known.of(priced)
-            message.line_number, message.attachment_id = number, attachment_id
+            message.line_number, message.attachment_id = number, ids[shape.place]
             contents.append(message.SerializeToString(deterministic=True))
         if len({line.key for line in lines}) < len(lines):
             return None  # items with one key stand together

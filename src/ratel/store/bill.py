@@ -4,12 +4,13 @@ A bill is computed from a snapshot and stored later. What it depends on of the a
 a write holds the account and compares it, so that of two runs at once one writes and the other looks again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, TypeAlias
-from uuid import UUID
+
+from asyncpg.pgproto import pgproto
 
 from ratel.core.bill import LineItemKind
 from ratel.core.billing import BillInRow, BillKey, BillStatus, Line
@@ -87,6 +88,10 @@ SELECT_BILLED_UNTIL = """
 # Who approves a bill waits for whoever writes the catalog, and is waited for: no pricing changes in between.
 LOCK_CATALOG = "SELECT revision FROM catalog_revisions FOR SHARE"
 
+_COLUMNS: Final = (
+    "account_no", "frequency", "invoice_date", "digest", "total_currencies", "total_amounts", "target_currency",
+    "currency", "rate_currencies", "rates", "catalog_revision", "etag", "update_time", "create_time", "status",
+)  # fmt: skip
 _LINE_COLUMNS: Final = (
     "account_no", "frequency", "invoice_date", "line_number", "item_key", "kind", "source_id", "pricing_id",
     "service_end", "currency", "amount", "exact_amount", "content",
@@ -139,7 +144,11 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class BillWrite:
-    """A bill to be stored, with the content of each of its lines."""
+    """A bill to be stored, with the content of each of its lines.
+
+    Attributes:
+        is_first: whether nothing is stored of the account and frequency, so that nothing need be replaced.
+    """
 
     account_no: int
     key: BillKey
@@ -148,6 +157,7 @@ class BillWrite:
     exchange: BillExchange
     catalog_revision: int
     lines: Sequence[tuple[Line, bytes]]
+    is_first: bool = False
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------
@@ -278,12 +288,21 @@ async def write_bills(connection: Connection, writes: Sequence[BillWrite], now: 
     """
     etags = [row["etag"] for row in await connection.fetch(SELECT_ETAGS, len(writes))]
     rows = [(*_key_of(write), *_to_row(write), etag, now) for write, etag in zip(writes, etags, strict=True)]
-    await connection.executemany(DELETE_LINES, [_key_of(write) for write in writes])
-    await connection.executemany(UPSERT, rows)
-    lines = [_line_to_row(write, *each) for write in writes for each in write.lines]
-    copying = connection.copy_records_to_table("bill_line_items", records=lines, columns=_LINE_COLUMNS)
-    await until_lost(connection, copying)
+    new = [(*row, now, BillStatus.PENDING.value) for row, write in zip(rows, writes, strict=True) if write.is_first]
+    others = [row for row, write in zip(rows, writes, strict=True) if not write.is_first]
+    if new:
+        await _copy(connection, "bills", new, _COLUMNS)
+    if others:
+        await connection.executemany(DELETE_LINES, [row[:3] for row in others])
+        await connection.executemany(UPSERT, others)
+    lines = [row for write in writes for row in _lines_to_rows(write)]
+    await _copy(connection, "bill_line_items", lines, _LINE_COLUMNS)
     return [str(etag) for etag in etags]
+
+
+async def _copy(connection: Connection, table: str, rows: Sequence[tuple[object, ...]], columns: Sequence[str]) -> None:
+    copying = connection.copy_records_to_table(table, records=rows, columns=columns)
+    await until_lost(connection, copying)
 
 
 async def mark_stale(connection: Connection, bills: Sequence[tuple[int, BillKey]], now: datetime) -> None:
@@ -321,20 +340,22 @@ def _to_row(write: BillWrite) -> tuple[object, ...]:
     exchange = write.exchange.exchange
     rates = list(exchange.rates), list(exchange.rates.values())
     converted = write.exchange.target_currency, exchange.currency, *rates
-    return UUID(bytes=write.digest), currencies, amounts, *converted, write.catalog_revision
+    return pgproto.UUID(write.digest), currencies, amounts, *converted, write.catalog_revision
 
 
-def _line_to_row(write: BillWrite, line: Line, content: bytes) -> tuple[object, ...]:
-    return (
-        *_key_of(write),
-        line.number,
-        UUID(bytes=line.key),
-        line.kind.value,
-        line.source_id,
-        line.pricing_id,
-        line.service_end,
-        line.currency,
-        line.amount,
-        line.exact_amount,
-        content,
-    )
+def _lines_to_rows(write: BillWrite) -> Iterator[tuple[object, ...]]:
+    key = _key_of(write)
+    for line, content in write.lines:
+        yield (
+            *key,
+            line.number,
+            pgproto.UUID(line.key),
+            line.kind.value,
+            line.source_id,
+            line.pricing_id,
+            line.service_end,
+            line.currency,
+            line.amount,
+            line.exact_amount,
+            content,
+        )

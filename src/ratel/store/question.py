@@ -7,6 +7,7 @@ parameters of one statement.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
@@ -157,14 +158,20 @@ class _Instants(dict[int, datetime]):
 
 
 def _span_of(spans: dict[tuple[AccountNos, int, int, int], Span], wanted: Slice) -> Span:
-    start, end = microseconds_from_instant(wanted.start), microseconds_from_instant(wanted.end)
+    start, end, cuts = _cut(wanted.start, wanted.end)
     key = (wanted.account_nos, wanted.rollup.rollup_no, start, end)
     span = spans.get(key)
     if span is None:
-        cuts = tuple(stretches(start, end))
         span = spans[key] = Span(wanted.account_nos, wanted.rollup, start, end, wanted.keeps_latest, cuts)
     span.keeps_latest |= wanted.keeps_latest
     return span
+
+
+@lru_cache(1_000)  # many accounts are asked for the same months
+def _cut(start: datetime, end: datetime) -> tuple[int, int, tuple[Stretch, ...]]:
+    """Return the ends of a period in microseconds, and its stretches."""
+    first, last = microseconds_from_instant(start), microseconds_from_instant(end)
+    return first, last, tuple(stretches(first, last))
 
 
 def _given_once(place: int, window: Window, given: set[int]) -> dict[Values, Partial]:

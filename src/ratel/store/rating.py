@@ -22,6 +22,7 @@ from ratel.core.promotion import Grant, GrantedPromotion
 from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.rollup import Definitions
 from ratel.core.tail import Tail
+from ratel.core.window import Read
 from ratel.store.account import account_from_row
 from ratel.store.definition import read_definitions
 from ratel.store.family import Family, coverages_from_row, family_from_row
@@ -242,12 +243,22 @@ class RatingSnapshot:
             scopes: accounts, each with what of it is rated; an account may come several times.
         """
         definitions = await self._definitions()
-        slices = [list(slices_of(account, scope, definitions)) for account, scope in scopes]
+        reads: dict[int, tuple[Read, ...]] = {}
+        alike: dict[int, list[Slice]] = {}  # accounts that are alike share a scope, which then reads of one alone
+        slices: list[list[Slice]] = []
+        for account, scope in scopes:
+            if id(scope) in alike:
+                slices.append([_of_account(account.account_no, each) for each in alike[id(scope)]])
+                continue
+            reads[id(scope)] = scope.reads
+            slices.append(list(slices_of(account, scope, definitions)))
+            if not any(read.account_ids for read in reads[id(scope)]):
+                alike[id(scope)] = slices[-1]
         reading = await read_partials(self._connection, self._tail, [each for own in slices for each in own])
         partials = iter(reading.partials)
         return [
             UsageSnapshot(
-                dict(zip(scope.reads, partials, strict=False)),
+                dict(zip(reads[id(scope)], partials, strict=False)),
                 _from_events(scope, definitions, reading.backfilling),
                 definitions,
                 reading.lacks_until(own),
@@ -288,6 +299,11 @@ def slices_of(account: AccountSnapshot, scope: Scope, definitions: Definitions) 
     for read in scope.reads:
         rollup, period, numbers = definitions.rollup(read.rollup), read.period, account.numbers(read.account_ids)
         yield Slice(numbers, rollup, period.start, period.end or period.start, read.rollup in latest)
+
+
+def _of_account(account_no: int, other: Slice) -> Slice:
+    """Return the same slice of another account."""
+    return Slice((account_no,), other.rollup, other.start, other.end, other.keeps_latest)
 
 
 def _from_events(scope: Scope, definitions: Definitions, backfilling: frozenset[int]) -> tuple[str, ...]:

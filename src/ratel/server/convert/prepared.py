@@ -71,15 +71,16 @@ class FilledMessage:
     def of(self, line: PricedLine) -> line_item_pb2.LineItem:
         """Return the message of a line item."""
         if line is not self.line:
-            _fill(self.message, self.passed, line)
+            self._fill(line)
             self.line = line
         return self.message
 
-
-def _fill(message: line_item_pb2.LineItem, passed: list[line_item_pb2.BandUsage], line: PricedLine) -> None:
-    """Write over everything that usage decides."""
-    message.amount = format(line.amount, "f")
-    message.exact_amount = text_from_decimal(line.priced.amount)
-    average = average_unit_price(line.priced.amount, line.priced.units)
-    message.usage.average_unit_price = "" if average is None else text_from_decimal(average)
-    fill_priced_quantity(message.usage.through, line.priced, passed)
+    def _fill(self, line: PricedLine) -> None:
+        """Write over everything that usage decides."""
+        message, usage = self.message, self.message.usage
+        before = () if self.line is None else self.line.priced.band_usages
+        fill_priced_quantity(usage.through, line.priced, before, self.passed)
+        message.amount = format(line.amount, "f")
+        message.exact_amount = usage.through.amount
+        average = average_unit_price(line.priced.amount, line.priced.units)
+        usage.average_unit_price = "" if average is None else text_from_decimal(average)

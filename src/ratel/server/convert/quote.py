@@ -72,7 +72,7 @@ def quote_to_proto(request: rating_service_pb2.QuoteRequest) -> rating_service_p
     )
     if request.currency:
         response.amount = amount_text(round_amount(priced.amount, request.currency), request.currency)
-    fill_priced_quantity(response.priced_quantity, priced, known.passed)
+    fill_priced_quantity(response.priced_quantity, priced, (), known.passed)
     return response
 
 

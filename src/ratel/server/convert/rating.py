@@ -1,6 +1,6 @@
 """Ratings, their line items and workings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -239,24 +239,44 @@ def priced_quantity_to_proto(priced: PricedQuantity) -> line_item_pb2.PricedQuan
 
 
 def fill_priced_quantity(
-    message: line_item_pb2.PricedQuantity, priced: PricedQuantity, passed: list[line_item_pb2.BandUsage]
+    message: line_item_pb2.PricedQuantity,
+    priced: PricedQuantity,
+    before: Sequence[BandUsage],
+    passed: list[line_item_pb2.BandUsage],
 ) -> None:
     """Write a quantity with what its bands make of it over a message.
 
     Args:
         message: of any quantity.
         priced: the quantity.
+        before: the band usages that the message has.
         passed: the messages of the band usages before the last, which are the same whatever the units; as far as they
             are known, and then more.
     """
+    # Equal decimals have one text, and most of these are equal.
     message.quantity = _optional_text(priced.quantity)
-    message.units = text_from_decimal(priced.units)
+    message.units = message.quantity if priced.units == priced.quantity else text_from_decimal(priced.units)
     message.amount = text_from_decimal(priced.amount)
-    count = max(len(priced.band_usages) - 1, 0)
-    passed += map(_band_usage_to_proto, priced.band_usages[len(passed) : count])
+    usages = priced.band_usages
+    if _end_in_one_band(before, usages):
+        usage, last = usages[-1], message.band_usages[-1]
+        last.units = message.units if usage.units == priced.units else text_from_decimal(usage.units)
+        last.block_count = _optional_text(usage.block_count)
+        last.amount = message.amount if usage.amount == priced.amount else text_from_decimal(usage.amount)
+        return
+    count = max(len(usages) - 1, 0)
+    passed += map(_band_usage_to_proto, usages[len(passed) : count])
     del message.band_usages[:]
     message.band_usages.extend(passed[:count])
-    message.band_usages.extend(map(_band_usage_to_proto, priced.band_usages[count:]))
+    message.band_usages.extend(map(_band_usage_to_proto, usages[count:]))
+
+
+def _end_in_one_band(some: Sequence[BandUsage], others: Sequence[BandUsage]) -> bool:
+    """Tell whether usages of the same bands end in the same one, so that only what it is charged may differ."""
+    if not some or not others:
+        return False
+    one, other = some[-1], others[-1]
+    return one.lower_limit is other.lower_limit and one.fixed_price is other.fixed_price
 
 
 def _band_usage_to_proto(usage: BandUsage) -> line_item_pb2.BandUsage:
