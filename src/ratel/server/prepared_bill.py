@@ -16,7 +16,9 @@ from ratel.server.convert.prepared import FilledMessage
 from ratel.server.convert.rating import line_item_to_proto
 from ratel.server.new_bill import NewBill
 
-_SHAPES_MAX: Final = 1_000
+_SHAPES_MAX: Final = 300
+"""Shapes that are remembered: about 30 KB each with ten lines."""
+
 _MESSAGES_MAX: Final = 500
 
 
