@@ -1,6 +1,7 @@
 """What is prepared bills as the plain path does: the same lines, and contents that are the same to the last byte."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
@@ -8,7 +9,7 @@ from random import Random
 import pytest
 
 from ratel.core.bill_exchange import exchanges_to_bill
-from ratel.core.billing import BillKey, make_bills
+from ratel.core.billing import BillInRow, BillKey, BillStatus, make_bills
 from ratel.core.period import Frequency
 from ratel.core.prepared_bill import shape_of
 from ratel.core.rating.due import due, survey_due
@@ -34,6 +35,9 @@ MORE = """
     plan gold standing_charge=5 standing_charge_in_advance=yes
 """
 
+MONTHS = ((7, 3), (9, 3))
+"""When a bill is run of what is in the test below, and how many lines it has."""
+
 
 def other(context: RatingContext) -> RatingContext:
     """Return another account of the same shape."""
@@ -42,12 +46,16 @@ def other(context: RatingContext) -> RatingContext:
     return replace(context, account=account, attachments=attachments)
 
 
-def plain_bill(story: Story, context: RatingContext, key: BillKey, usages: list[Usage]) -> NewBill | None:
-    """Make a bill the plain way; None if some usage is not on it."""
+def plain_bill(
+    story: Story, context: RatingContext, key: BillKey, usages: list[Usage], row: Sequence[BillInRow] = ()
+) -> NewBill | None:
+    """Make a bill the plain way; None if some usage is not on it, or it corrects another one."""
     scope = survey_due(context, key.frequency, key.invoice_date)
-    exchanges = exchanges_to_bill((), key.invoice_date, "", context)
+    exchanges = exchanges_to_bill(row, key.invoice_date, "", context)
     owed = due(scope, partials_of(story.meter, usages, scope.reads), key.invoice_date, exchanges)
-    (bill,) = make_bills(owed, (), key.invoice_date, exchanges)
+    bill = make_bills(owed, row, key.invoice_date, exchanges)[-1]
+    if any(line.correction for line in bill.lines):
+        return None
     contents = [line_to_proto(line, None).SerializeToString(deterministic=True) for line in bill.lines]
     lines = tuple(replace(line, item=None) for line in bill.lines)
     return None if owed.unpriced_usages or owed.unattached_usages else NewBill(bill.exchange, lines, tuple(contents))
@@ -59,14 +67,27 @@ def alike(text: str) -> str:
     return re.sub(r" trial=\S+", "", "\n".join(lines))
 
 
+def row_before(story: Story, context: RatingContext, key: BillKey) -> list[BillInRow]:
+    """Return what stands in the row if a bill of a month ago was made of all usage."""
+    earlier = replace(key, invoice_date=key.invoice_date - timedelta(days=31))
+    bill = plain_bill(story, context, earlier, story.usages)
+    lines = () if bill is None else bill.lines
+    if bill is None or not lines:
+        return []
+    return [BillInRow(earlier.invoice_date, BillStatus.APPROVED, is_stale=False, lines=lines, exchange=bill.exchange)]
+
+
 def ready_bill(context: RatingContext, key: BillKey, target_currency: str = "") -> ReadyBill | None:
     return PreparedBills(accounts_min=1).of(context, 1, key, target_currency)
 
 
-def check_equal(story: Story, ready: ReadyBill, context: RatingContext, key: BillKey, usages: list[Usage]) -> int:
+def check_equal(
+    story: Story, ready: ReadyBill, whose: tuple[RatingContext, Sequence[BillInRow]], key: BillKey, usages: list[Usage]
+) -> int:
     """Compare, and return how many lines there are."""
-    found = ready.make(context, list(partials_of(story.meter, usages, ready.scope.reads).values()))
-    plain = plain_bill(story, context, key, usages)
+    context, row = whose
+    found = ready.make(context, list(partials_of(story.meter, usages, ready.scope.reads).values()), row)
+    plain = plain_bill(story, context, key, usages, row)
     if plain is None or found is None:
         assert found is None
         return 0
@@ -78,7 +99,7 @@ def check_equal(story: Story, ready: ReadyBill, context: RatingContext, key: Bil
 
 
 def test_chance_finds_no_difference() -> None:
-    prepared_count = line_count = 0
+    prepared_count = line_count = carried_count = 0
     for seed in range(250):
         chance = Random(seed)
         text = story_text(chance)
@@ -88,10 +109,14 @@ def test_chance_finds_no_difference() -> None:
         ready = None if shape_of(context) is None else ready_bill(context, key)
         if ready is not None:
             prepared_count += 1
-            for own, usages in ((context, story.usages), (other(context), story.usages[::2]), (context, [])):
-                line_count += check_equal(story, ready, own, key, usages)
+            row = row_before(story, context, key)
+            carried_count += len(row)
+            for whose in ((context, ()), (other(context), ()), (context, row)):
+                for usages in (story.usages, story.usages[::2], []):
+                    line_count += check_equal(story, ready, whose, key, usages)
     assert prepared_count > 100
     assert line_count > 250
+    assert carried_count > 25
 
 
 @pytest.mark.parametrize("day", [date(2024, 2, 1), date(2024, 2, 2), date(2024, 4, 1), date(2024, 6, 17)])
@@ -103,7 +128,7 @@ def test_the_bills_of_a_plain_account_are_made_of_what_is_ready(day: date) -> No
     assert ready is not None
     for keep in range(len(story.usages) + 1):
         for own in (context, other(context)):
-            assert check_equal(story, ready, own, key, story.usages[:keep])
+            assert check_equal(story, ready, (own, ()), key, story.usages[:keep])
 
 
 def test_what_is_not_plain_has_nothing_ready() -> None:
@@ -136,18 +161,18 @@ async def test_a_run_stores_what_the_plain_path_makes(server: Served) -> None:
     text = CALLS.replace("aggregation", "template standing_charge=5 standing_charge_in_advance=yes\n    aggregation")
     async with told(server, "prepared_", text) as teller:
         database = Database(server.database_url)
-        key = BillKey(Frequency.MONTHLY, date(2024, 8, 1))
         ready, plain = (
             BillMaker(database, PlanCache(), Tail(), PreparedBills(accounts_min)) for accounts_min in (1, 1_000)
         )
-        seen = [await maker.preview(teller.account_id, key, "") for maker in (ready, plain)]
-        (billed,) = (await ready.run([teller.account_id], key, "")).values()
-        again = await plain.recalculate(teller.account_id, key, "")
+        for key, count in ((BillKey(Frequency.MONTHLY, date(2024, month, 1)), count) for month, count in MONTHS):
+            seen = [await maker.preview(teller.account_id, key, "") for maker in (ready, plain)]
+            (billed,) = (await ready.run([teller.account_id], key, "")).values()
+            again = await plain.recalculate(teller.account_id, key, "")
+            (own,), (other_way,) = (each.bills for each in seen)
+            assert own.contents == other_way.contents
+            assert len(own.lines) == count
+            assert isinstance(billed, Billed)
+            assert billed.bill is not None
+            assert billed.bill.digest == other_way.digest
+            assert not again.is_changed
         await database.close()
-        (own,), (other_way,) = (each.bills for each in seen)
-        assert own.contents == other_way.contents
-        assert len(own.lines) == 5
-        assert isinstance(billed, Billed)
-        assert billed.bill is not None
-        assert billed.bill.digest == other_way.digest
-        assert not again.is_changed

@@ -1,10 +1,10 @@
-"""First bills of plain accounts, made ready: all that is the same for accounts of one shape is done once for them.
+"""Bills of plain accounts, made ready: all that is the same for accounts of one shape is done once for them.
 
 Accounts are of one shape if nothing but ids tells them apart. What is not plain (see `core.rating.prepared`) is left to
 `make_bills`, which says what is right: for the same usage both make the same lines.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,10 +13,10 @@ from typing import Final, TypeAlias
 from ratel.core.account import Account, Attachment
 from ratel.core.bill import LineItem, LineItemKind
 from ratel.core.bill_exchange import exchanges_to_bill
-from ratel.core.billing import BillKey, Line, key_texts
+from ratel.core.billing import BillInRow, BillKey, ItemKey, Line, key_texts
 from ratel.core.currency import BillExchange
 from ratel.core.event import Partial
-from ratel.core.money import exact
+from ratel.core.money import EXACT, ZERO, exact
 from ratel.core.quantity import Values
 from ratel.core.rating.due import due, due_days, survey_due
 from ratel.core.rating.prepared import LineTemplate, PreparedScope, PricedLine, prepare
@@ -84,7 +84,7 @@ Filled: TypeAlias = tuple[LineShape, PricedLine | None]
 
 @dataclass(frozen=True, slots=True)
 class PreparedBill:
-    """What the first bills of accounts of one shape have in common.
+    """What the bills of accounts of one shape have in common.
 
     Attributes:
         scope: of any of them: it says what to read.
@@ -111,6 +111,23 @@ class PreparedBill:
         found = [each for each in found if each[0].date <= self.exchange.invoice_date]
         return sorted(found, key=_date)
 
+    def carried(self, row: Iterable[BillInRow]) -> dict[ItemKey, Decimal] | None:
+        """Return what earlier bills carried of each item; None where only `make_bills` can tell.
+
+        Args:
+            row: all stored bills of the account and frequency.
+        """
+        carried: dict[ItemKey, Decimal] = {}
+        for bill in row:
+            if bill.invoice_date == self.exchange.invoice_date:
+                return None  # it says what it was asked to be in
+            if bill.invoice_date < self.exchange.invoice_date:
+                if bill.is_stale or bill.exchange.exchange.currency not in ("", self.exchange.exchange.currency):
+                    return None
+                for line in bill.lines:
+                    carried[line.key] = EXACT.add(carried.get(line.key, ZERO), line.amount)
+        return carried
+
     def _shape_of(self, template: LineTemplate) -> LineShape:
         shape = self._known.get(template)
         if shape is None:
@@ -126,7 +143,7 @@ def _date(filled: Filled) -> date:
 
 @exact
 def prepare_bill(context: RatingContext, key: BillKey, target_currency: str) -> PreparedBill | None:
-    """Make ready the first bills of all accounts of an account's shape; None if some of it is not plain.
+    """Make ready the bills of all accounts of an account's shape; None if some of it is not plain.
 
     Args:
         context: one that has a shape.

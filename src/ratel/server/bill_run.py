@@ -212,7 +212,7 @@ async def _make(
             else:
                 context = _with_owed(account, dated[account.account_no], prepaid[account.account_no], fee_plans)
                 ready = None
-                if not history.bills:
+                if stored is None:
                     ready = prepared.of(context, account.revision, key, asked.target_currency)
                 scope = survey_due(context, key.frequency, key.invoice_date) if ready is None else ready.scope
                 surveyed[account_id] = _Surveyed(account, history, context, scope, ready)
@@ -232,7 +232,7 @@ async def _make(
 def _ready_made(each: _Surveyed, usage: UsageSnapshot) -> Made | None:
     """Make a bill of what was made ready; None where that does not tell."""
     kept = list(usage.partials.values())
-    bill = None if each.ready is None else each.ready.make(each.context, kept)
+    bill = None if each.ready is None else each.ready.make(each.context, kept, each.history.row)
     return None if bill is None else Made(each.account, each.history, _NOTHING_ELSE, (bill,))
 
 
@@ -333,7 +333,7 @@ def _changes(made: Made, key: BillKey) -> list[BillWrite]:
                 exchange=bill.exchange,
                 catalog_revision=made.account.revision,
                 lines=list(zip(bill.lines, bill.contents, strict=True)),
-                is_first=not made.history.bills,
+                is_new=stored is None,
             )
         )
     return writes

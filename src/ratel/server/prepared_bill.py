@@ -1,11 +1,11 @@
-"""The first bills of plain accounts, by what was made ready for the first of their shape."""
+"""The bills of plain accounts, by what was made ready for the first of their shape."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from ratel.core.billing import BillKey
+from ratel.core.billing import BillInRow, BillKey, ItemKey, Line
 from ratel.core.errors import RatelError
 from ratel.core.event import Partial
 from ratel.core.prepared_bill import LineShape, PreparedBill, Shape, prepare_bill, shape_of
@@ -24,7 +24,7 @@ _MESSAGES_MAX: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class ReadyBill:
-    """What the first bills of accounts of one shape have in common, with the messages of their lines."""
+    """What the bills of accounts of one shape have in common, with the messages of their lines."""
 
     _prepared: PreparedBill
     _messages: dict[LineShape, FilledMessage] = field(default_factory=dict)
@@ -34,29 +34,40 @@ class ReadyBill:
         """Says what to read."""
         return self._prepared.scope
 
-    def make(self, context: RatingContext, kept: Sequence[Mapping[Values, Partial]]) -> NewBill | None:
+    def make(
+        self, context: RatingContext, kept: Sequence[Mapping[Values, Partial]], row: Sequence[BillInRow]
+    ) -> NewBill | None:
         """Return an account's bill; None where only `make_bills` can tell.
 
         Args:
             context: of an account of the shape.
             kept: what is kept of the account's events for each of ``scope.reads``, in their order.
+            row: all stored bills of the account and frequency.
         """
-        filled = self._prepared.lines(kept)
-        if filled is None:
+        filled, carried = self._prepared.lines(kept), self._prepared.carried(row)
+        if filled is None or carried is None:
             return None
         ids = [attachment.id for attachment in in_order_of_start(context.attachments)]
         framed_ids = [framed(each.encode()) for each in ids]
-        lines, contents = [], []
-        for number, (shape, priced) in enumerate(filled, 1):
-            item = shape.item
+        keys: set[ItemKey] = set()
+        lines: list[Line] = []
+        contents: list[bytes] = []
+        for shape, priced in filled:
+            item, number = shape.item, len(lines) + 1
             amounts = (item.amount, item.exact_amount) if priced is None else (priced.amount, priced.priced.amount)
-            lines.append(shape.line(number, framed_ids[shape.place], *amounts))
+            line = shape.line(number, framed_ids[shape.place], *amounts)
+            keys.add(line.key)
+            if line.key in carried:
+                if carried.pop(line.key) != line.amount:
+                    return None  # a correction
+                continue
+            lines.append(line)
             known = self._message_of(shape)
             message = known.message if priced is None else known.of(priced)
             message.line_number, message.attachment_id = number, ids[shape.place]
             contents.append(message.SerializeToString(deterministic=True))
-        if len({line.key for line in lines}) < len(lines):
-            return None  # items with one key stand together
+        if len(keys) < len(filled) or any(carried.values()):
+            return None  # items with one key stand together, and what is due no more is taken back
         return NewBill(self._prepared.exchange, tuple(lines), tuple(contents))
 
     def _message_of(self, shape: LineShape) -> FilledMessage:
@@ -86,7 +97,7 @@ class PreparedBills:
         """Return what was made ready for an account's shape; None if nothing was.
 
         Args:
-            context: of an account without bills of the frequency.
+            context: of an account without a bill of the invoice date.
             revision: of the catalog.
             key: which bill to make.
             target_currency: that it is asked to be in; it may be empty.

@@ -147,7 +147,7 @@ class BillWrite:
     """A bill to be stored, with the content of each of its lines.
 
     Attributes:
-        is_first: whether nothing is stored of the account and frequency, so that nothing need be replaced.
+        is_new: whether nothing is stored of its account, frequency and invoice date, so that nothing need be replaced.
     """
 
     account_no: int
@@ -157,7 +157,7 @@ class BillWrite:
     exchange: BillExchange
     catalog_revision: int
     lines: Sequence[tuple[Line, bytes]]
-    is_first: bool = False
+    is_new: bool = False
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------
@@ -288,8 +288,8 @@ async def write_bills(connection: Connection, writes: Sequence[BillWrite], now: 
     """
     etags = [row["etag"] for row in await connection.fetch(SELECT_ETAGS, len(writes))]
     rows = [(*_key_of(write), *_to_row(write), etag, now) for write, etag in zip(writes, etags, strict=True)]
-    new = [(*row, now, BillStatus.PENDING.value) for row, write in zip(rows, writes, strict=True) if write.is_first]
-    others = [row for row, write in zip(rows, writes, strict=True) if not write.is_first]
+    new = [(*row, now, BillStatus.PENDING.value) for row, write in zip(rows, writes, strict=True) if write.is_new]
+    others = [row for row, write in zip(rows, writes, strict=True) if not write.is_new]
     if new:
         await _copy(connection, "bills", new, _COLUMNS)
     if others:
