@@ -22,10 +22,13 @@ STEPS = [
 ]
 
 
-def locked(path: str) -> dict[str, str]:
-    """Return the pinned packages of a lock: name -> version, marker and hashes, as they stand there."""
+def locked(path: str) -> set[tuple[str, str]]:
+    """Return the pins of a lock as they stand there: a package's name, and its version, marker and hashes.
+
+    A package has a pin for each Python where the versions differ.
+    """
     entries = re.split(r"\n(?=\S)", (ROOT / path).read_text().strip())
-    return {entry.partition("==")[0]: entry for entry in entries}
+    return {(entry.partition("==")[0], entry) for entry in entries}
 
 
 def needed(requirements: list[str]) -> set[str]:
@@ -44,13 +47,12 @@ def needed(requirements: list[str]) -> set[str]:
 
 
 def test_lock_is_part_of_the_projects_lock() -> None:
-    whole, part = locked("requirements.lock"), locked("deploy/requirements.lock")
-    assert {name: entry for name, entry in part.items() if whole.get(name) != entry} == {}
+    assert locked("deploy/requirements.lock") - locked("requirements.lock") == set()
 
 
 def test_lock_holds_what_the_service_needs_and_its_build_backend() -> None:
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    here = {name for name, entry in locked("deploy/requirements.lock").items() if is_for_this_machine(entry)}
+    here = {name for name, entry in locked("deploy/requirements.lock") if is_for_this_machine(entry)}
     assert here == needed(dependencies) | {"setuptools"}
 
 
