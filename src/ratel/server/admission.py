@@ -4,11 +4,15 @@ Usage streams live as long as their connections, so they are counted apart: they
 """
 
 import asyncio
-from types import TracebackType
+from collections.abc import Callable
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from ratel.core.errors import Draining, Overloaded, StreamLimit
+
+Leave: TypeAlias = Callable[[], None]
+"""Gives a place back; to be called once."""
 
 
 class Admission:
@@ -25,22 +29,17 @@ class Admission:
         self._calls = 0
         self._streams = 0
         self._is_empty = asyncio.Event()
-        self._is_empty.set()
+        self._leave_call, self._leave_stream = self._end_call, self._end_stream  # bound once
         calls = Gauge("ratel_calls_at_work", "Calls in work now, usage streams apart.", registry=registry)
         calls.set_function(lambda: self._calls)
         streams = Gauge("ratel_usage_streams_open", "Usage streams open now.", registry=registry)
         streams.set_function(lambda: self._streams)
 
-    def place(self, *, is_stream: bool) -> "Place":
-        """Return a context that holds a place for one call, to be used again for each.
+    def enter(self, *, is_stream: bool) -> Leave:
+        """Take a place for a call, and return what gives it back.
 
         Args:
             is_stream: Whether callers send many messages, for as long as they like.
-        """
-        return Place(self, is_stream=is_stream)
-
-    def enter(self, *, is_stream: bool) -> None:
-        """Take a place.
 
         Raises:
             Draining: The server is about to end.
@@ -49,43 +48,32 @@ class Admission:
         """
         if self.draining.is_set():
             raise Draining
-        if is_stream and self._streams >= self._streams_max:
-            raise StreamLimit
-        if not is_stream and self._calls >= self._calls_max:
+        if is_stream:
+            if self._streams >= self._streams_max:
+                raise StreamLimit
+            self._streams += 1
+            return self._leave_stream
+        if self._calls >= self._calls_max:
             raise Overloaded
-        self._count(1, is_stream=is_stream)
-
-    def leave(self, *, is_stream: bool) -> None:
-        """Give a place back."""
-        self._count(-1, is_stream=is_stream)
+        self._calls += 1
+        return self._leave_call
 
     async def drain(self) -> None:
         """Let nobody in any more, tell long calls to end, and wait until all have."""
         self.draining.set()
+        self._note_empty()
         await self._is_empty.wait()
 
-    def _count(self, change: int, *, is_stream: bool) -> None:
-        if is_stream:
-            self._streams += change
-        else:
-            self._calls += change
-        if self._calls + self._streams:
-            self._is_empty.clear()
-        else:
+    def _end_call(self) -> None:
+        self._calls -= 1
+        if self.draining.is_set():
+            self._note_empty()
+
+    def _end_stream(self) -> None:
+        self._streams -= 1
+        if self.draining.is_set():
+            self._note_empty()
+
+    def _note_empty(self) -> None:
+        if not self._calls + self._streams:
             self._is_empty.set()
-
-
-class Place:
-    """The context of `Admission.place`: a class, because a generator costs three times as much a call."""
-
-    def __init__(self, admission: Admission, *, is_stream: bool) -> None:
-        self._admission = admission
-        self._is_stream = is_stream
-
-    def __enter__(self) -> None:
-        self._admission.enter(is_stream=self._is_stream)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._admission.leave(is_stream=self._is_stream)

@@ -5,8 +5,7 @@ the code, and the caller learns no more than that and the request's id.
 """
 
 from collections.abc import Iterable, Mapping
-from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 import structlog
@@ -47,32 +46,23 @@ MESSAGE_LENGTH_MAX = 500
 log = structlog.get_logger()
 
 
-class AnsweringErrors:
-    """A context that ends a call with the status which says what its block raises."""
+async def answer_error(context: Context, error: Exception, request_id: str) -> NoReturn:
+    """End a call with the status which says what its work raised.
 
-    __slots__ = ("_context", "_request_id")
+    Raises:
+        grpc.aio.AbortError: always, as gRPC wants it.
+    """
+    await context.abort_with_status(to_status(_status_to_answer(error, request_id)))
+    raise AssertionError("a call goes on after its end")
 
-    def __init__(self, context: Context, request_id: str) -> None:
-        self._context = context
-        self._request_id = request_id
 
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        # Cancellation is no Exception, and passes; so does the end of a call that was answered already.
-        if isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
-            await self._context.abort_with_status(to_status(self._status_of(error)))
-
-    def _status_of(self, error: Exception) -> Status:
-        if not isinstance(error, RatelError):
-            log.error("failed", exc_info=error)
-            return _internal_status(self._request_id)
-        if isinstance(error, errors.Unavailable) and not isinstance(error, errors.Draining):
-            log.warning("unavailable", reason=error.reason, exc_info=error.__cause__)
-        return status_of(error, self._request_id)
+def _status_to_answer(error: Exception, request_id: str) -> Status:
+    if not isinstance(error, RatelError):
+        log.error("failed", exc_info=error)
+        return _internal_status(request_id)
+    if isinstance(error, errors.Unavailable) and not isinstance(error, errors.Draining):
+        log.warning("unavailable", reason=error.reason, exc_info=error.__cause__)
+    return status_of(error, request_id)
 
 
 def status_of(error: RatelError, request_id: str = "") -> Status:

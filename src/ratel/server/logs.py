@@ -15,6 +15,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from ratel.core.errors import RatelError
+from ratel.server.call import call_at_work
 
 LIBRARY_MESSAGE_MAX = 500
 
@@ -23,7 +24,7 @@ def configure_logs(level: str) -> None:
     """Send every log line of this process to standard error as JSON, from one level on."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _name_call,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _describe_exception,
@@ -34,6 +35,14 @@ def configure_logs(level: str) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=level, handlers=[_LibraryHandler()], force=True)
+
+
+def _name_call(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put the call on whose behalf it is logged on a line."""
+    call = call_at_work()
+    if call is not None:
+        event["request_id"], event["method"] = call.request_id, call.path
+    return event
 
 
 class _LibraryHandler(logging.Handler):

@@ -10,7 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
@@ -21,9 +21,9 @@ from ratel.config import Configuration
 from ratel.core.errors import Unavailable
 from ratel.server import metrics
 from ratel.server.admission import Admission
-from ratel.server.interceptor import Interceptor
 from ratel.server.introspection import add_introspection
 from ratel.server.logs import configure_logs
+from ratel.server.methods import Methods
 from ratel.server.metrics import CallMetrics
 from ratel.server.services import Service, open_services
 
@@ -97,8 +97,10 @@ async def running(configuration: Configuration, database_url: str) -> AsyncItera
         admission = Admission(configuration.calls_max, configuration.streams_max, registry)
         services = await stack.enter_async_context(open_services(configuration, database_url, registry, admission))
         metrics_target = _start_metrics(stack, registry, configuration.metrics_listen)
-        server = _create_server(configuration, Interceptor(CallMetrics(registry), admission))
-        checks = await _register(server, services)
+        server = _create_server(configuration)
+        methods = Methods(CallMetrics(registry), admission)
+        checks = await _register(methods, services)
+        server.add_generic_rpc_handlers((methods,))
         target = _listen(server, configuration.listen)
         await server.start()
         running_server = RunningServer(target, metrics_target, server, checks, admission, configuration.drain_seconds)
@@ -164,7 +166,7 @@ async def _serve(configuration: Configuration, database_url: str, meanwhile: Mea
         log.info("draining")
 
 
-def _create_server(configuration: Configuration, interceptor: Interceptor) -> grpc.aio.Server:
+def _create_server(configuration: Configuration) -> grpc.aio.Server:
     size = configuration.message_bytes_max
     options = [
         ("grpc.so_reuseport", 0),  # a second server on the same port is a mistake, not help
@@ -180,16 +182,17 @@ def _create_server(configuration: Configuration, interceptor: Interceptor) -> gr
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.enable_channelz", 1),
     ]
-    return grpc.aio.server(interceptors=[interceptor], options=options)
+    return grpc.aio.server(options=options)
 
 
-async def _register(server: grpc.aio.Server, services: Sequence[Service]) -> health.aio.HealthServicer:
+async def _register(methods: Methods, services: Sequence[Service]) -> health.aio.HealthServicer:
     checks = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    stand_in: Any = methods
+    health_pb2_grpc.add_HealthServicer_to_server(checks, stand_in)
     for service in services:
-        service.add(service.servicer, server)
+        service.add(service.servicer, stand_in)
         await checks.set(service.name, health_pb2.HealthCheckResponse.SERVING)
-    add_introspection(server, [*(service.name for service in services), health.SERVICE_NAME])
+    add_introspection(methods, [*(service.name for service in services), health.SERVICE_NAME])
     return checks
 
 
