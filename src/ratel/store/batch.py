@@ -15,7 +15,16 @@ from ratel.core.rollup import Definitions, fold
 from ratel.core.tail import Batch, BlockBatch, Tail
 from ratel.store.block import KeyTaken, compare_suspects, copy_block, in_order
 from ratel.store.pool import Connection
-from ratel.store.usage import CREATE_STAGE, Appended, add_pending, append, begin_batch, mark_used
+from ratel.store.usage import (
+    CREATE_STAGE,
+    Appended,
+    add_pending,
+    append,
+    batch_transaction,
+    mark_used,
+    next_batch,
+    next_pending_batch,
+)
 
 
 def _now() -> int:
@@ -97,7 +106,9 @@ async def _write_events(
     connection: Connection, writer: Writer, group: Group, events: Events, definitions: Definitions
 ) -> Appended:
     """Write a group the exact way."""
-    async with _batch(connection, writer, group, set(events.meter_nos)) as batch_id:
+    async with _attempt(connection, writer, group, set(events.meter_nos)):
+        batch_id, group.revision = await next_batch(connection)
+        group.batch_ids.append(batch_id)
         appended = await append(connection, batch_id, events, group.batch_ids)
         if appended.stored:
             stored = _taken(events, appended.stored)
@@ -116,33 +127,32 @@ async def _write_block(connection: Connection, writer: Writer, group: Group, blo
         KeyTaken: it must be written the exact way.
     """
     order = in_order(block)
-    async with _batch(connection, writer, group, set(np.unique(block.meter_nos).tolist())) as batch_id:
+    async with _attempt(connection, writer, group, set(np.unique(block.meter_nos).tolist())):
         appended = await compare_suspects(connection, block, order, writer.recent)
         if appended.stored:
             stored = block.take(appended.stored)
+            span = (len(stored), int(stored.times.min()), int(stored.times.max()))
+            batch_id, group.revision = await next_pending_batch(connection, writer.owner, span)
+            group.batch_ids.append(batch_id)
             writer.know(np.stack([stored.highs, stored.lows], axis=1))
-            await copy_block(connection, batch_id, stored)
             writer.tail.add(batch_id, BlockBatch(stored))
-            span = (int(stored.times.min()), int(stored.times.max()))
-            await add_pending(connection, batch_id, writer.owner, (len(stored), *span))
+            await copy_block(connection, batch_id, stored)
     return appended
 
 
 @asynccontextmanager
-async def _batch(connection: Connection, writer: Writer, group: Group, meter_nos: set[int]) -> AsyncIterator[int]:
-    """Begin a batch, and commit it at the end of the block."""
+async def _attempt(connection: Connection, writer: Writer, group: Group, meter_nos: set[int]) -> AsyncIterator[None]:
+    """Open the transaction of a batch, and commit it at the end of the block."""
     new_meters = meter_nos - writer.used_meters
-    batch_id = 0
     try:
-        async with connection.transaction():
-            batch_id, group.revision = await begin_batch(connection)
-            group.batch_ids.append(batch_id)
+        async with batch_transaction(connection):
             if new_meters:
                 await mark_used(connection, new_meters)
-            yield batch_id
+            yield
     except BaseException:
         # Whether it was committed is not known: if it was, it is folded from its events.
-        writer.tail.forget(batch_id)
+        for batch_id in group.batch_ids:
+            writer.tail.forget(batch_id)
         raise
     writer.used_meters.update(new_meters)
 

@@ -71,11 +71,11 @@ async def compare_suspects(connection: Connection, block: Block, order: Places, 
 
 
 async def copy_block(connection: Connection, batch_id: int, block: Block) -> None:
-    """Store events, in the transaction that began the batch.
+    """Store events, in the transaction that took the batch's id.
 
     Args:
         connection: see there.
-        batch_id: of `begin_batch`.
+        batch_id: of `next_pending_batch`.
         block: in the order of keys.
 
     Raises:

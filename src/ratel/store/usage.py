@@ -6,9 +6,10 @@ already with the same content, or is there with other content.
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
@@ -33,11 +34,21 @@ EVENT_COLUMNS: Final = (
     "event_id",
 )
 
+Span: TypeAlias = tuple[int, int, int]
+"""Of events that are stored: how many there are, at least one, and the first and the last of their times."""
+
 # Below every id of a batch.
 NO_BATCH: Final = 0
 
-# The second statement of the transaction, and not one with the first: the number must be taken under the lock.
+# What takes the number is another statement: it must be taken under the lock.
+BEGIN_BATCH = f"BEGIN; {LOCK_INGEST_SHARED}"
 NEXT_BATCH = "SELECT nextval('batch_ids') AS batch_id, revision FROM catalog_revisions"
+# The same for a batch whose events are known before they are stored, with its row of `INSERT_PENDING`.
+NEXT_PENDING_BATCH = """
+    INSERT INTO pending_batches (batch_id, owner, event_count, min_event_time, max_event_time, create_time)
+    VALUES (nextval('batch_ids'), $1, $2, $3, $4, clock_timestamp())
+    RETURNING batch_id, (SELECT revision FROM catalog_revisions) AS revision
+"""
 CREATE_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (LIKE events) ON COMMIT DELETE ROWS"
 INSERT_STAGED = """
     INSERT INTO events (event_key, event_time, batch_id, account_no, meter_no, measure, measures, strings, event_id)
@@ -140,19 +151,40 @@ class Appended:
     conflicts: list[int] = field(default_factory=list)
 
 
-async def begin_batch(connection: Connection) -> tuple[int, int]:
-    """Return the id of a new batch and the catalog's revision; the first thing that its transaction does."""
-    await connection.execute(LOCK_INGEST_SHARED)
+@asynccontextmanager
+async def batch_transaction(connection: Connection) -> AsyncIterator[None]:
+    """Open a transaction that may take the id of a batch, and commit it at the end of the block; else undo it.
+
+    By statements of our own, because each that waits for an answer makes all senders of the batch wait.
+    """
+    await connection.execute(BEGIN_BATCH)
+    try:
+        yield
+    except BaseException:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
+
+
+async def next_batch(connection: Connection) -> tuple[int, int]:
+    """Return the id of a new batch and the catalog's revision; in its `batch_transaction`, before it stores events."""
     (row,) = await connection.fetch(NEXT_BATCH)
     return row["batch_id"], row["revision"]
 
 
+async def next_pending_batch(connection: Connection, owner: UUID, stored: Span) -> tuple[int, int]:
+    """Do what `next_batch` and `add_pending` do, where it is known before what will be stored."""
+    (row,) = await connection.fetch(NEXT_PENDING_BATCH, owner, *_pending_of(stored))
+    return row["batch_id"], row["revision"]
+
+
 async def append(connection: Connection, batch_id: int, events: Events, earlier: Collection[int] = ()) -> Appended:
-    """Store those events that are not stored yet; inside the transaction that began the batch.
+    """Store those events that are not stored yet; inside the transaction that took the batch's id.
 
     Args:
         connection: of which `CREATE_STAGE` has been executed.
-        batch_id: of `begin_batch`.
+        batch_id: of `next_batch`.
         events: any, repeats among them included: the first of them is tried, the others are compared with what is
             stored in the end.
         earlier: the batches in which these events were tried before, with an outcome that was lost.
@@ -247,18 +279,21 @@ def _outcomes(
     return appended
 
 
-async def add_pending(connection: Connection, batch_id: int, owner: UUID, stored: tuple[int, int, int]) -> None:
+async def add_pending(connection: Connection, batch_id: int, owner: UUID, stored: Span) -> None:
     """Note that the events which this batch stored are not in the rollups yet.
 
     Args:
         connection: in the batch's transaction.
         batch_id: see there.
         owner: the process that folds it soonest.
-        stored: how many there are, at least one, and the first and the last of their times.
+        stored: see there.
     """
+    await connection.execute(INSERT_PENDING, batch_id, owner, *_pending_of(stored))
+
+
+def _pending_of(stored: Span) -> tuple[int, datetime, datetime]:
     count, first, last = stored
-    span = (instant_from_microseconds(first), instant_from_microseconds(last))
-    await connection.execute(INSERT_PENDING, batch_id, owner, count, *span)
+    return count, instant_from_microseconds(first), instant_from_microseconds(last)
 
 
 async def mark_used(connection: Connection, meter_nos: Iterable[int]) -> None:
