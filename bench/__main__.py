@@ -10,7 +10,7 @@ import uvloop
 
 from bench.bills import measure_bills
 from bench.figure import Figure, Scale
-from bench.growth import measure_ingest_growth
+from bench.growth import measure_ingest_growth, measure_memory
 from bench.ingest import measure_ingest
 from bench.latency import measure_latency
 from bench.quoting import measure_quotes
@@ -22,15 +22,20 @@ from bench.stack import running_stack
 
 Curves: TypeAlias = dict[str, list[tuple[float, float]]]
 
-SECTIONS = (
-    *(measure_ingest, measure_repeats, measure_single, measure_latency, measure_ingest_growth),
-    *(measure_rates, measure_quotes, measure_growth, measure_bills),
+# The sections of each group share a server and a database.
+GROUPS = (
+    (
+        *(measure_ingest, measure_repeats, measure_single, measure_latency, measure_memory),
+        *(measure_rates, measure_quotes, measure_growth, measure_bills),
+    ),
+    (measure_ingest_growth,),
 )
 FULL = Scale(
     runs=5,
     ingest_events=100_000,
     long_factor=20,
-    grown_events=10_000_000,
+    grown_events=30_000_000,
+    growth_steps=30,
     call_seconds=2.0,
     latency_messages=200,
     growth_events=(100_000, 1_000_000, 10_000_000),
@@ -40,7 +45,8 @@ QUICK = Scale(
     runs=3,
     ingest_events=20_000,
     long_factor=5,
-    grown_events=200_000,
+    grown_events=300_000,
+    growth_steps=6,
     call_seconds=0.5,
     latency_messages=50,
     growth_events=(1_000, 10_000, 100_000),
@@ -51,12 +57,15 @@ QUICK = Scale(
 async def measure(scale: Scale, wanted: set[str]) -> tuple[list[Figure], Curves]:
     """Measure everything, or only what is wanted."""
     figures: list[Figure] = []
-    async with running_stack() as stack:
-        for section in SECTIONS:
-            figures += await section(stack, scale, wanted)
-            print(f"{section.__name__}: the server's peak memory is {stack.peak_memory_mb()} MB", file=sys.stderr)
-            gc.collect()
-        return figures, stack.curves
+    curves: Curves = {}
+    for group in GROUPS:
+        async with running_stack() as stack:
+            for section in group:
+                figures += await section(stack, scale, wanted)
+                print(f"{section.__name__}: the server's peak memory is {stack.peak_memory_mb()} MB", file=sys.stderr)
+                gc.collect()
+            curves |= stack.curves
+    return figures, curves
 
 
 def main() -> None:

@@ -26,7 +26,8 @@ class Scale:
         runs: times that figure and limit are measured, one after the other.
         ingest_events: events in each run of ingest.
         long_factor: times as many where much is sent.
-        grown_events: events that the table has more when it has grown.
+        grown_events: events that an empty table grows by.
+        growth_steps: between which the rate is noted.
         call_seconds: how long calls are made for a rate of calls.
         latency_messages: messages whose acknowledgement is timed in each run.
         growth_events: events of the month that is rated: few and many.
@@ -37,6 +38,7 @@ class Scale:
     ingest_events: int
     long_factor: int
     grown_events: int
+    growth_steps: int
     call_seconds: float
     latency_messages: int
     growth_events: tuple[int, ...]

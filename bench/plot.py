@@ -1,4 +1,4 @@
-"""Draw the curves of the last full run: ingest over events stored, rating over events in the month.
+"""Draw the curves of the last full run: ingest and memory over events stored, rating over events in the month.
 
 Usage: python -m bench.plot; needs the packages of bench/requirements.lock, which nothing else does.
 """
@@ -14,6 +14,7 @@ mpl.use("Agg")
 mpl.rcParams["svg.hashsalt"] = "ratel"  # the same curves are the same file
 PANELS = (
     ("ingest", "Ingest", "events stored", "events a second", False),
+    ("memory", "Memory of the server", "events stored", "MB", False),
     ("rating", "RateAccount of a month", "events in the month", "milliseconds", True),
 )
 

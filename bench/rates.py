@@ -143,13 +143,6 @@ async def measure_growth(stack: Stack, scale: Scale, wanted: set[str]) -> list[F
 
 async def _load(connection: Connection, account: int, count: int) -> None:
     """Give an account so many events, evenly over the month, and wait until the server has folded them."""
-    await fill_events(connection, account, count)
-    await connection.execute("VACUUM ANALYZE events", timeout=600)
-    await fold(connection)
-
-
-async def fill_events(connection: Connection, account: int, count: int, *, is_pending: bool = True) -> None:
-    """Write so many events of an account straight into the table, to be folded if they are pending."""
     milliseconds = time.time_ns() // 1_000_000
     for first in range(0, count, EVENTS_PER_BATCH):
         last = min(first + EVENTS_PER_BATCH, count) - 1
@@ -157,8 +150,9 @@ async def fill_events(connection: Connection, account: int, count: int, *, is_pe
             batch_id = await connection.fetchval("SELECT nextval('batch_ids')")
             parameters = (milliseconds, *month(), count, batch_id, list(REGIONS), list(MODELS), first, last)
             await connection.execute(LOAD_EVENTS, *parameters, ACCOUNTS[account], METER, timeout=600)
-            if is_pending:
-                await connection.execute(LOAD_PENDING, batch_id, timeout=600)
+            await connection.execute(LOAD_PENDING, batch_id, timeout=600)
+    await connection.execute("VACUUM ANALYZE events", timeout=600)
+    await fold(connection)
 
 
 async def _against_sql(stack: Stack, scale: Scale, rate: Call) -> Figure:

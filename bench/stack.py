@@ -45,10 +45,17 @@ class Stack:
     server_pid: int
     curves: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
+    def memory_mb(self) -> int:
+        """Return the resident memory of the service."""
+        return self._status_mb("VmRSS")
+
     def peak_memory_mb(self) -> int:
         """Return the greatest resident memory that the service has had."""
+        return self._status_mb("VmHWM")
+
+    def _status_mb(self, name: str) -> int:
         status = Path(f"/proc/{self.server_pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        found = re.search(rf"{name}:\s+(\d+) kB", status)
         return int(found[1]) // 1024 if found else 0
 
 
