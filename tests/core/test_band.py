@@ -325,6 +325,26 @@ def test_a_limit_where_no_price_changes_changes_nothing(
     assert Bands(cumulative, (*below, cut, *above)).amount(units) == Bands(cumulative, bands).amount(units)
 
 
+# A quotient is cut off after so many places.
+CUT = Fraction(1, 10**20)
+
+
+@settings(LAW, max_examples=150)
+@given(st.booleans(), bands_of(prices) | bands_of(costs), st.data())
+def test_a_budget_pays_for_the_most_units_that_it_can(
+    cumulative: bool, bands: tuple[Band, ...], data: st.DataObject
+) -> None:
+    """R7.4: the largest q, at most so much, with F(q) within the budget."""
+    priced, most = Bands(cumulative, bands), data.draw(quantities.filter(bool) | st.just(bands[-1].lower_limit + 1))
+    tried = [*data.draw(st.lists(quantities, max_size=20)), most, *(band.lower_limit for band in bands)]
+    prices_of_tried = st.sampled_from(tried).map(priced.amount)
+    budget = data.draw(costs | decimals(0, 20_000, 2) | prices_of_tried.filter(lambda amount: amount >= 0))
+    units, amount = priced.within(budget, most)
+    assert (0 <= units <= most, amount <= budget) == (True, True)
+    assert abs(naive_amount(priced, Fraction(units)) - Fraction(amount)) < CUT
+    assert [each for each in tried if units < each <= most and priced.amount(each) <= budget] == []
+
+
 @LAW
 @given(st.booleans(), bands_of(prices | st.just(Decimal(0))))
 def test_every_shape_has_a_name_that_reads_back(cumulative: bool, bands: tuple[Band, ...]) -> None:
