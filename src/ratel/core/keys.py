@@ -1,5 +1,6 @@
 """Keys of many events at once: `core.event.event_key` in arrays, two halves of 64 bits each."""
 
+from binascii import Error, hexlify, unhexlify
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
@@ -31,12 +32,25 @@ def keys_of_ids(ids: Sequence[str]) -> tuple[UInt64s, UInt64s, Texts | None]:
 
 def keys_of_letters(letters: Letters, ids: Callable[[], Sequence[str]]) -> tuple[UInt64s, UInt64s, Texts | None]:
     """Return the same for ids that are all as long as a UUID, by their letters; the ids themselves only if need be."""
+    written = _canonical(letters)
+    if written is not None:
+        return keys_of_uuids(written)
     digits = _WORTH[letters[:, _DIGITS]]
     raw: Letters = np.bitwise_or(digits[:, 0::2] << 4, digits[:, 1::2] & 0xF, dtype=np.uint8)
     highs, lows = _halves(raw)
     is_key = (digits < _NO_DIGIT).all(axis=1) & (letters[:, _HYPHENS] == ord("-")).all(axis=1)
     is_key &= _are_uuid7(highs, lows)
     return (highs, lows, None) if is_key.all() else _hashed(highs, lows, is_key, ids())
+
+
+def _canonical(letters: Letters) -> bytes | None:
+    """Return the UUIDs that are all written as `UUID` writes them."""
+    digits = letters[:, _DIGITS].tobytes()
+    try:
+        raw = unhexlify(digits)
+    except Error:
+        return None
+    return raw if hexlify(raw) == digits and (letters[:, _HYPHENS] == ord("-")).all() else None
 
 
 def keys_of_uuids(raw: bytes) -> tuple[UInt64s, UInt64s, Texts | None]:

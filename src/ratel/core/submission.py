@@ -70,6 +70,11 @@ class Outcome:
     conflicts: Sequence[int] = ()
     rejections: dict[int, Violation] = field(default_factory=dict)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every event was stored now."""
+        return not (self.duplicates or self.conflicts or self.rejections)
+
 
 def check_submission(
     submission: Submission,

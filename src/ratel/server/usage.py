@@ -137,7 +137,8 @@ def _submit_answer(request: pb.SubmitUsageRequest, outcome: Outcome) -> pb.Submi
 
 def _stream_answer(request: pb.StreamUsageRequest | WireMessage, outcome: Outcome) -> pb.StreamUsageResponse:
     response = pb.StreamUsageResponse(sequence=request.sequence, accepted_count=outcome.accepted_count)
-    response.verdicts.extend(verdicts_to_proto(outcome, partial(event_id_at, request)))
+    if not outcome.is_plain:
+        response.verdicts.extend(verdicts_to_proto(outcome, partial(event_id_at, request)))
     return response
 
 

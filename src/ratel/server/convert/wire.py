@@ -1,23 +1,22 @@
 """Simple events read by column from the bytes of their messages, all of them in step, field by field.
 
-Whatever is not written in the usual way (fields in their order, lengths below 128) is odd, and is read by protobuf; so
-nothing here decides what is right.
+Whatever is not written in the usual way (fields in their order, lengths below 128, numbers without needless bytes) is
+odd, and is read by protobuf; so nothing here decides what is right.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ratel.core.block import MISSING, SCALE_MAX, Flags, Int32s, Int64s, Numbers, Places, Texts, UInt64s
+from ratel.core.block import MISSING, Flags, Int32s, Int64s, Numbers, Places, Texts, UInt64s
 from ratel.core.columns import Column, Columns, DecimalColumn, TextColumn
 from ratel.core.instant import MICROSECONDS_MIN, MICROSECONDS_PER_SECOND
 from ratel.core.keys import UUID_LENGTH, keys_of_ids, keys_of_letters
 from ratel.server.convert.rules import shape_doubts
-
-Bytes = npt.NDArray[np.uint8]
+from ratel.server.convert.span import PADDING, Bytes, Spans, joined_spans
 
 _SEQUENCE: Final = 0x08
 _EVENT: Final = 0x12
@@ -25,19 +24,16 @@ _ACCOUNT, _METER, _ID, _TIME, _VALUES = 0x0A, 0x12, 0x1A, 0x22, 0x2A
 _SECONDS, _NANOS = 0x08, 0x10
 _KEY, _VALUE = 0x0A, 0x12
 _MORE: Final = 0x80
-# Of seconds from 1978 to 3058.
+# Of an event: its tag, and one or two bytes that say how long it is.
+_HEAD: Final = 2
+# Of seconds from 1978 to 3058, behind their tag.
 _SECONDS_LENGTH: Final = 5
 _NANOS_LENGTH_MAX: Final = 5
 _NANOS_PER_SECOND: Final = 1_000_000_000
-# Events with more values, and decimals with more characters, are odd.
+# Events with more values are odd.
 _VALUES_MAX: Final = 16
-_DECIMAL_LENGTH_MAX: Final = 18
 # A column costs as much as there are events.
 _COLUMNS_MAX: Final = 256
-# What may be read beyond the last byte.
-_PADDING: Final = bytes(160)
-_WORD: Final = 8
-_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +41,47 @@ class WireMessage:
     """The bytes of a message of simple events.
 
     Attributes:
-        starts, ends: where its events lie in them.
+        start: where its events begin in them.
+        ends: where each of them ends.
     """
 
     sequence: int
     data: bytes
-    starts: list[int]
+    start: int
     ends: list[int]
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return len(self.ends)
 
     def event(self, place: int) -> bytes:
         """Return the bytes of one event."""
-        return self.data[self.starts[place] : self.ends[place]]
+        start = self.ends[place - 1] if place else self.start
+        return self.data[start + _HEAD + (self.data[start + 1] >= _MORE) : self.ends[place]]
 
 
 def wire_message(data: bytes) -> WireMessage | None:
     """Find the events of a message; None if it is not written in the usual way."""
     place, length, sequence = 0, len(data), 0
-    starts, ends = list[int](), list[int]()
+    ends = list[int]()
     try:
         if data[0] == _SEQUENCE:
             place, sequence = _varint(data, 1)
+        start = place
         while place < length:
             if data[place] != _EVENT:
                 return None
             size = data[place + 1]
-            if size < _MORE:
-                place += 2
+            if size >= _MORE:
+                more = data[place + 2]
+                if not 0 < more < _MORE:
+                    return None
+                place += size + (more << 7) - _MORE + _HEAD + 1
             else:
-                place, size = _varint(data, place + 1)
-            starts.append(place)
-            place += size
+                place += size + _HEAD
             ends.append(place)
     except IndexError:
         return None
-    return WireMessage(sequence, data, starts, ends) if place == length and starts and sequence >= 0 else None
+    return WireMessage(sequence, data, start, ends) if place == length and ends and sequence >= 0 else None
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:
@@ -96,22 +96,15 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
     return place, -(1 << 62)
 
 
-class _Spans(NamedTuple):
-    """Parts of the bytes."""
-
-    starts: Int64s
-    lengths: Int64s
-
-    def take(self, places: Places | Flags) -> "_Spans":
-        return _Spans(self.starts[places], self.lengths[places])
-
-
 class _Values(NamedTuple):
     """Values of events: the event's place, the field's name, and the text."""
 
     events: Places
-    names: _Spans
-    texts: _Spans
+    names: Spans
+    texts: Spans
+
+    def take(self, places: Places | Flags) -> "_Values":
+        return _Values(self.events[places], self.names.take(places), self.texts.take(places))
 
 
 class _Cursor:
@@ -120,75 +113,92 @@ class _Cursor:
     Attributes:
         places: where each is read next.
         odd: those that are not written in the usual way; nothing that is read of them means anything.
+        is_any_odd: whether there are any.
     """
 
-    def __init__(self, data: Bytes, starts: Int64s, ends: Int64s) -> None:
-        self.data = data
-        self.places = starts.copy()
+    def __init__(self, source: Bytes, starts: Int64s, ends: Int64s) -> None:
+        self.source = source
+        self.places = starts
         self.ends = ends
         self.odd: Flags = np.zeros(len(starts), np.bool_)
+        self.is_any_odd = False
 
-    def text(self, tag: int) -> _Spans:
+    def text(self, tag: int) -> Spans:
         """Read a text."""
-        lengths = self.data[self.places + 1].astype(np.int64)
-        self._expect((self.data[self.places] == tag) & (lengths < _MORE))
-        starts = self.places + 2
-        self._move(starts + lengths)
-        return _Spans(starts, np.where(self.odd, 0, lengths))
+        data, places = self.source.data, self.places
+        lengths = data[places + 1]
+        starts = places + 2
+        self.move((data[places] == tag) & (lengths < _MORE), starts + lengths)
+        return Spans(starts, np.where(self.odd, 0, lengths) if self.is_any_odd else lengths.astype(np.int64))
 
     def time(self) -> Int64s:
         """Read a time, in microseconds since 1970."""
-        data, places = self.data, self.places
-        self._expect((data[places] == _TIME) & (data[places + 2] == _SECONDS))
-        end = places + 2 + data[places + 1]
-        seconds, place = np.zeros(len(places), np.int64), places + 3
-        for step in range(_SECONDS_LENGTH):
-            byte = data[place + step].astype(np.int64)
-            seconds |= (byte & 0x7F) << 7 * step
-            self._expect((byte >= _MORE) == (step < _SECONDS_LENGTH - 1))
-        place = place + _SECONDS_LENGTH
-        nanos, more = np.zeros(len(places), np.int64), place < end
-        self._expect(~more | (data[place] == _NANOS))
-        place = place + more
-        for step in range(_NANOS_LENGTH_MAX):
-            byte = data[place].astype(np.int64)
-            nanos |= np.where(more, (byte & 0x7F) << 7 * step, 0)
-            place = place + more
-            more = more & (byte >= _MORE)
-        self._expect((place == end) & (nanos < _NANOS_PER_SECOND))
-        self._move(end)
+        data, words, places = self.source.data, self.source.words, self.places
+        first = places + 3
+        size = data[places + 1].astype(np.int64)
+        seconds, are_seconds = _varints(words[first], np.full(len(first), _SECONDS_LENGTH))
+        good = (data[places] == _TIME) & (data[places + 2] == _SECONDS) & are_seconds
+        # What is behind the seconds, and its tag.
+        rest = size - (_SECONDS_LENGTH + 1)
+        behind = words[first + _SECONDS_LENGTH]
+        nanos, are_nanos = _varints(behind >> np.uint64(8), np.maximum(rest - 1, 0))
+        is_tagged = (behind & np.uint64(0xFF) == _NANOS) & (rest > 1) & (rest <= _NANOS_LENGTH_MAX + 1)
+        good &= (rest == 0) | (is_tagged & are_nanos & (nanos < _NANOS_PER_SECOND))
+        self.move(good, places + 2 + size)
         return seconds * MICROSECONDS_PER_SECOND + nanos // 1_000
 
-    def values(self) -> list["_Values"]:
+    def values(self) -> list[_Values]:
         """Read the values of all events, the first of each, then the second, and so on."""
         found = []
         for _ in range(_VALUES_MAX):
             own = np.flatnonzero((self.places < self.ends) & ~self.odd)
             if not len(own):
                 break
-            part = _Cursor(self.data, self.places[own], self.ends[own])
+            is_all = len(own) == len(self.places)
+            part = self if is_all else _Cursor(self.source, self.places[own], self.ends[own])
             entry = part.text(_VALUES)
-            part.places = entry.starts
+            ends, part.places = part.places, entry.starts
             name, text = part.text(_KEY), part.text(_VALUE)
-            part._expect(part.places == entry.starts + entry.lengths)
-            self.odd[own] |= part.odd
-            self.places[own] = part.places
-            good = ~part.odd
-            found.append(_Values(own[good], name.take(good), text.take(good)))
-        self._expect(self.places == self.ends)
+            part.move(part.places == ends, ends)
+            if not is_all:
+                self.odd[own] |= part.odd
+                self.is_any_odd |= part.is_any_odd
+                self.places = self.places.copy()
+                self.places[own] = part.places
+            values = _Values(own, name, text)
+            found.append(values.take(~part.odd) if part.is_any_odd else values)
+        self.move(self.places == self.ends, self.places)
         return found
 
-    def _expect(self, good: Flags) -> None:
+    def move(self, good: Flags, places: Int64s) -> None:
+        """Go on; who is not good, or would leave its event, is odd, and stays."""
+        good = good & (places <= self.ends)
+        if good.all() and not self.is_any_odd:
+            self.places = places
+            return
+        self.is_any_odd = True
         self.odd |= ~good
-
-    def _move(self, places: Int64s) -> None:
-        """Go on; who would leave its event is odd, and stays."""
-        self._expect(places <= self.ends)
         self.places = np.where(self.odd, self.places, places)
 
 
-def _joined(parts: Sequence[_Spans]) -> _Spans:
-    return _Spans(np.concatenate([each.starts for each in parts]), np.concatenate([each.lengths for each in parts]))
+# Sevens of bits of eight bytes: of each, of each two, of each four.
+_SEVENS: Final = np.uint64(0x007F_007F_007F_007F)
+_FOURTEENS: Final = np.uint64(0x0000_3FFF_0000_3FFF)
+_TWENTY_EIGHTS: Final = np.uint64(0x0FFF_FFFF)
+_MORES: Final = np.uint64(0x8080_8080_8080_8080)
+# The lowest bytes of a word, by how many they are.
+_LOWEST: Final = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
+
+
+def _varints(words: UInt64s, lengths: Int64s) -> tuple[Int64s, Flags]:
+    """Return varints of so many bytes, at most 8, that words begin with, and whether they are so long; none is 0."""
+    lowest = _LOWEST[np.minimum(lengths, 8)]
+    bits = words & lowest
+    are_good: Flags = bits & _MORES == _MORES & lowest >> np.uint64(8)
+    bits = (bits & _SEVENS) | (bits >> np.uint64(1) & _SEVENS << np.uint64(7))
+    bits = (bits & _FOURTEENS) | (bits >> np.uint64(2) & _FOURTEENS << np.uint64(14))
+    bits = (bits & _TWENTY_EIGHTS) | (bits >> np.uint64(4) & _TWENTY_EIGHTS << np.uint64(28))
+    return bits.view(np.int64), are_good
 
 
 # --- Columns ----------------------------------------------------------------------------------------------------------
@@ -196,160 +206,80 @@ def _joined(parts: Sequence[_Spans]) -> _Spans:
 
 def columns_from_wire(messages: Sequence[WireMessage]) -> Columns:
     """Return the events of messages in columns; the odd ones are doubtful."""
-    raw = b"".join([*(each.data for each in messages), _PADDING])
-    starts, ends = _offsets(messages)
-    data = np.frombuffer(raw, np.uint8)
-    cursor = _Cursor(data, starts, ends)
+    source = Bytes(b"".join([*(each.data for each in messages), PADDING]))
+    cursor = _Cursor(source, *_offsets(messages))
     accounts, meters, ids = cursor.text(_ACCOUNT), cursor.text(_METER), cursor.text(_ID)
     times = cursor.time()
     steps = cursor.values()
-    account_texts, account_codes = _distinct(raw, data, accounts, cursor.odd)
-    meter_texts, meter_codes = _distinct(raw, data, meters, cursor.odd)
-    keys = _keys(raw, data, ids, cursor.odd)
-    values = _columns(raw, data, steps, cursor.odd)
-    doubtful = shape_doubts(keys[2], [each for each in values if isinstance(each, TextColumn)], len(starts))
-    odd = cursor.odd if doubtful is None else cursor.odd | doubtful
+    odd = cursor.odd
+    account_texts, account_codes = source.distinct(accounts, odd)
+    meter_texts, meter_codes = source.distinct(meters, odd)
+    keys = _keys(source, ids, odd)
+    values = _columns(source, steps, odd)
+    doubtful = shape_doubts(keys[2], [each for each in values if isinstance(each, TextColumn)], len(odd))
+    doubtful = odd if doubtful is None else odd | doubtful
     return Columns(
         *(account_texts, account_codes, meter_texts, meter_codes),
         *keys,
-        times=np.where(cursor.odd, MICROSECONDS_MIN - 1, times),
+        times=np.where(odd, MICROSECONDS_MIN - 1, times),
         values=values,
-        doubtful=odd if odd.any() else None,
+        doubtful=doubtful if doubtful.any() else None,
     )
 
 
 def _offsets(messages: Sequence[WireMessage]) -> tuple[Int64s, Int64s]:
-    starts, ends, offset = list[int](), list[int](), 0
-    for each in messages:
-        starts += [offset + start for start in each.starts] if offset else each.starts
-        ends += [offset + end for end in each.ends] if offset else each.ends
-        offset += len(each.data)
-    return np.array(starts, np.int64), np.array(ends, np.int64)
+    """Return where the events of messages start and end when these stand one behind the other."""
+    offsets = np.array([0, *accumulate(len(each.data) for each in messages[:-1])])
+    counts = np.array([len(each) for each in messages])
+    ends = np.array(list(chain.from_iterable(each.ends for each in messages)), np.int64)
+    ends += np.repeat(offsets, counts)
+    befores = np.empty_like(ends)
+    befores[1:] = ends[:-1]
+    befores[np.cumsum(counts) - counts] = offsets + [each.start for each in messages]
+    # An event of 128 bytes has a head of three, and is 131 long.
+    return befores + np.where(ends - befores < _MORE + _HEAD, _HEAD, _HEAD + 1), ends
 
 
-def _texts(raw: bytes, spans: _Spans, odd: Flags) -> list[str]:
-    """Return texts one by one; what is no text is odd."""
-    texts = []
-    for place, (start, length) in enumerate(zip(spans.starts.tolist(), spans.lengths.tolist(), strict=True)):
-        try:
-            texts.append(raw[start : start + length].decode())
-        except UnicodeDecodeError:
-            odd[place] = True
-            texts.append("")
-    return texts
-
-
-def _distinct(raw: bytes, data: Bytes, spans: _Spans, odd: Flags) -> tuple[list[str], Places]:
-    """Return the texts that occur, and for each span the place of its own; what is no text is odd."""
-    firsts, codes = _codes(data, spans)
-    wrong = np.zeros(len(firsts), np.bool_)
-    texts = _texts(raw, spans.take(firsts), wrong)
-    if wrong.any():
-        odd |= wrong[codes]
-    return texts, codes
-
-
-def _codes(data: Bytes, spans: _Spans) -> tuple[Places, Places]:
-    """Return where each text occurs first, and for each span which it is."""
-    length_max = int(spans.lengths.max(initial=0))
-    if _are_same(data, spans, length_max):
-        return np.zeros(1, np.int64), np.zeros(len(spans.lengths), np.int64)
-    # Eight bytes from any byte on.
-    words = np.ndarray((len(data) - _WORD + 1,), "<u8", data.data, strides=(1,))
-    columns: list[UInt64s] = []
-    mixed = spans.lengths.astype(np.uint64)
-    for offset in range(0, length_max, _WORD):
-        left = np.clip(spans.lengths - offset, 0, _WORD).astype(np.uint64)
-        shift = (np.uint64(_WORD) - left) << np.uint64(3)
-        word = words[spans.starts + offset] << np.minimum(shift, np.uint64(63))
-        word = np.where(left > 0, word, np.uint64(0))
-        columns.append(word)
-        mixed = (mixed ^ word) * _MIX
-        mixed ^= mixed >> np.uint64(29)
-    _, firsts, codes = np.unique(mixed, return_index=True, return_inverse=True)
-    same = spans.lengths[firsts][codes] == spans.lengths
-    for word in columns:
-        same &= word[firsts][codes] == word
-    if not same.all():  # two texts whose mixtures are the same
-        return np.arange(len(mixed)), np.arange(len(mixed))
-    return firsts, codes.reshape(-1)
-
-
-def _keys(raw: bytes, data: Bytes, ids: _Spans, odd: Flags) -> tuple[UInt64s, UInt64s, Texts | None]:
+def _keys(source: Bytes, ids: Spans, odd: Flags) -> tuple[UInt64s, UInt64s, Texts | None]:
     if not (ids.lengths == UUID_LENGTH).all():
-        return keys_of_ids(_texts(raw, ids, odd))
-    letters = data[ids.starts[:, None] + np.arange(UUID_LENGTH)]
-    return keys_of_letters(letters, lambda: _texts(raw, ids, odd))
+        return keys_of_ids(source.texts(ids, odd))
+    return keys_of_letters(source.letters(ids.starts, UUID_LENGTH), lambda: source.texts(ids, odd))
 
 
-def _are_same(data: Bytes, spans: _Spans, length: int) -> bool:
-    """Tell quickly whether all texts are the same."""
-    if not len(spans.lengths) or int(spans.lengths.min()) != length:
-        return False
-    first = int(spans.starts[0])
-    return all(bool((data[spans.starts + step] == data[first + step]).all()) for step in range(length))
-
-
-def _columns(raw: bytes, data: Bytes, steps: Sequence[_Values], odd: Flags) -> list[Column]:
+def _columns(source: Bytes, steps: Sequence[_Values], odd: Flags) -> list[Column]:
     by_name: dict[str, list[_Values]] = {}
     for step in steps:
         wrong = np.zeros(len(step.events), np.bool_)
-        found, codes = _distinct(raw, data, step.names, wrong)
+        found, codes = source.distinct(step.names, wrong)
         odd[step.events[wrong]] = True
         if len(by_name) + len(found) > _COLUMNS_MAX:
             odd[step.events] = True
             continue
         for code, name in enumerate(found):
-            own = codes == code
-            part = step if len(found) == 1 else _Values(*(step.events[own], step.names, step.texts.take(own)))
+            part = step if len(found) == 1 else step.take(codes == code)
             by_name.setdefault(name, []).append(part)
     columns: list[Column] = []
     for name, parts in by_name.items():
-        events = np.concatenate([part.events for part in parts])
-        columns.append(_column(raw, data, (name, events, _joined([part.texts for part in parts])), odd))
+        events = parts[0].events if len(parts) == 1 else np.concatenate([part.events for part in parts])
+        columns.append(_column(source, (name, events, joined_spans([part.texts for part in parts])), odd))
     return columns
 
 
-def _column(raw: bytes, data: Bytes, values: tuple[str, Places, _Spans], odd: Flags) -> Column:
+def _column(source: Bytes, values: tuple[str, Places, Spans], odd: Flags) -> Column:
     name, events, spans = values
-    decimals = _decimals(data, spans)
+    decimals = source.decimals(spans)
     if decimals is None:
-        return _text_column(raw, data, values, odd)
+        return _text_column(source, values, odd)
     numbers = Numbers(np.zeros(len(odd), np.int64), np.full(len(odd), MISSING, np.int8))
-    numbers.values[events], numbers.scales[events] = decimals.values, decimals.scales
-    return DecimalColumn(name, numbers, lambda: _text_column(raw, data, values, odd))
+    numbers.values[events], numbers.scales[events] = decimals.values, decimals.scales  # of several the last counts
+    return DecimalColumn(name, numbers, lambda: _text_column(source, values, odd))
 
 
-def _text_column(raw: bytes, data: Bytes, values: tuple[str, Places, _Spans], odd: Flags) -> TextColumn:
+def _text_column(source: Bytes, values: tuple[str, Places, Spans], odd: Flags) -> TextColumn:
     name, events, spans = values
     wrong = np.zeros(len(events), np.bool_)
-    texts, places = _distinct(raw, data, spans, wrong)
+    texts, places = source.distinct(spans, wrong)
     odd[events[wrong]] = True
     codes: Int32s = np.full(len(odd), MISSING, np.int32)
     codes[events] = places
     return TextColumn(name, texts, codes)
-
-
-def _decimals(data: Bytes, spans: _Spans) -> Numbers | None:
-    """Return texts as numbers if all of them are short plain decimals."""
-    lengths, width = spans.lengths, int(spans.lengths.max(initial=0))
-    if not len(lengths) or width > _DECIMAL_LENGTH_MAX or int(lengths.min()) == 0:
-        return None
-    values, scales = np.zeros(len(lengths), np.int64), np.full(len(lengths), MISSING, np.int64)
-    digits_before, good = np.zeros(len(lengths), np.int64), np.ones(len(lengths), np.bool_)
-    is_negative = data[spans.starts] == ord("-")
-    for step in range(width):
-        byte = data[spans.starts + step]
-        is_inside = step < lengths
-        is_digit = (byte >= ord("0")) & (byte <= ord("9")) & is_inside
-        is_point = (byte == ord(".")) & is_inside
-        values = np.where(is_digit, values * 10 + (byte.astype(np.int64) - ord("0")), values)
-        digits_before += is_digit & (scales == MISSING)
-        scales = np.where(is_digit & (scales >= 0), scales + 1, scales)
-        good &= ~is_point | ((scales == MISSING) & (digits_before > 0))
-        scales = np.where(is_point, 0, scales)
-        good &= is_digit | is_point | ~is_inside | (is_negative if step == 0 else False)
-    ends_well = data[spans.starts + lengths - 1] != ord(".")
-    if not (good & (digits_before > 0) & ends_well & (scales <= SCALE_MAX)).all():
-        return None
-    return Numbers(np.where(is_negative, -values, values), np.maximum(scales, 0).astype(np.int8))
