@@ -2,23 +2,29 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
+from typing import TypeVar
 
 import pytest
 
+from ratel.account.v1.account_pb2 import Account
+from ratel.account.v1.account_service_pb2 import CreateAccountRequest, CreateAttachmentRequest
+from ratel.account.v1.attachment_pb2 import Attachment
 from ratel.core.bill_exchange import exchanges_to_bill
 from ratel.core.billing import BillInRow, BillKey, BillStatus, make_bills
+from ratel.core.errors import PeriodInvalid
 from ratel.core.period import Frequency
-from ratel.core.prepared_bill import shape_of
 from ratel.core.rating.due import due, survey_due
 from ratel.core.rating.scope import RatingContext
+from ratel.core.shape import Moved, Shape, Shapes, moved_partials, moved_period
 from ratel.core.tail import Tail
 from ratel.server.bill_run import Billed, BillMaker
 from ratel.server.convert.bill import line_to_proto
 from ratel.server.new_bill import NewBill
-from ratel.server.prepared_bill import PreparedBills, ReadyBill
+from ratel.server.prepared_bill import PreparedBills, ReadyAccount
 from ratel.store.pool import Database
 from ratel.store.rating import PlanCache
 from tests.conftest import Served
@@ -28,7 +34,11 @@ from tests.core.rating.rated import partials_of
 from tests.core.rating.test_prepared import PLAIN, plainer
 from tests.server.billing import CALLS, told
 from tests.story import read_story
+from tests.telling import Teller
+from tests.told import PLAN as STANDARD
 from tests.told import Story, Usage
+
+T = TypeVar("T")
 
 MORE = """
     attach 2024-03-10 plan=gold
@@ -39,11 +49,32 @@ MONTHS = ((7, 3), (9, 3))
 """When a bill is run of what is in the test below, and how many lines it has."""
 
 
-def other(context: RatingContext) -> RatingContext:
-    """Return another account of the same shape."""
+def other(context: RatingContext, moved: Moved | None = None) -> RatingContext:
+    """Return another account, whose attachments may begin and end at other instants."""
     account = replace(context.account, id="other", name="Other")
-    attachments = tuple(replace(each, id=f"x.{each.id}", account_id="other") for each in context.attachments)
+    attachments = tuple(
+        replace(each, id=f"x.{each.id}", account_id="other", period=moved_period(each.period, moved or {}))
+        for each in context.attachments
+    )
     return replace(context, account=account, attachments=attachments)
+
+
+def elsewhere(chance: Random, context: RatingContext, key: BillKey) -> RatingContext | None:
+    """Return an account of the same shape that came and went at other instants; None if chance finds none."""
+    shapes = Shapes(key)
+    shape, instants = found(shapes.of(context))
+    for days in (20, 20, 3, 3, 1, 1):
+        moves = [instant + chance.uniform(-1, 1) * timedelta(days=days) for instant in instants]
+        with suppress(PeriodInvalid):  # one that ends before it begins
+            another = other(context, dict(zip(instants, moves, strict=True)))
+            if moves and found(shapes.of(another))[0] == shape:
+                return another
+    return None
+
+
+def found(value: T | None) -> T:
+    assert value is not None
+    return value
 
 
 def plain_bill(
@@ -77,17 +108,15 @@ def row_before(story: Story, context: RatingContext, key: BillKey) -> list[BillI
     return [BillInRow(earlier.invoice_date, BillStatus.APPROVED, is_stale=False, lines=lines, exchange=bill.exchange)]
 
 
-def ready_bill(context: RatingContext, key: BillKey, target_currency: str = "") -> ReadyBill | None:
+def ready_account(context: RatingContext, key: BillKey, target_currency: str = "") -> ReadyAccount | None:
     return PreparedBills(accounts_min=1).of(context, 1, key, target_currency)
 
 
-def check_equal(
-    story: Story, ready: ReadyBill, whose: tuple[RatingContext, Sequence[BillInRow]], key: BillKey, usages: list[Usage]
-) -> int:
+def check_equal(story: Story, own: ReadyAccount, row: Sequence[BillInRow], key: BillKey, usages: list[Usage]) -> int:
     """Compare, and return how many lines there are."""
-    context, row = whose
-    found = ready.make(context, list(partials_of(story.meter, usages, ready.scope.reads).values()), row)
-    plain = plain_bill(story, context, key, usages, row)
+    kept = partials_of(story.meter, usages, moved_partials({read: {} for read in own.scope.reads}, own.moved))
+    found = own.make(list(kept.values()), row)
+    plain = plain_bill(story, own.context, key, usages, row)
     if plain is None or found is None:
         assert found is None
         return 0
@@ -99,48 +128,75 @@ def check_equal(
 
 
 def test_chance_finds_no_difference() -> None:
-    prepared_count = line_count = carried_count = 0
+    prepared_count = line_count = carried_count = moved_count = moved_line_count = 0
     for seed in range(250):
         chance = Random(seed)
         text = story_text(chance)
         story = read_story(alike(text) if seed % 3 else text)
         context = billed_context(story)
         key = BillKey(story.template.frequency, FIRST + timedelta(days=chance.randrange(DAYS + 30)))
-        ready = None if shape_of(context) is None else ready_bill(context, key)
+        known = PreparedBills(accounts_min=1)
+        ready = known.of(context, 1, key, "")
         if ready is not None:
             prepared_count += 1
             row = row_before(story, context, key)
             carried_count += len(row)
-            for whose in ((context, ()), (other(context), ()), (context, row)):
-                for usages in (story.usages, story.usages[::2], []):
-                    line_count += check_equal(story, ready, whose, key, usages)
+            another = found(known.of(other(context), 1, key, ""))
+            moved = elsewhere(chance, context, key)
+            for usages in (story.usages, story.usages[::2], []):
+                line_count += check_equal(story, ready, (), key, usages)
+                line_count += check_equal(story, another, (), key, usages)
+                line_count += check_equal(story, ready, row, key, usages)
+                if moved is not None:
+                    moved_ready = found(known.of(moved, 1, key, ""))
+                    assert moved_ready.scope is ready.scope
+                    moved_count += 1
+                    moved_line_count += check_equal(story, moved_ready, (), key, usages)
     assert prepared_count > 100
     assert line_count > 250
     assert carried_count > 25
+    assert moved_count > 100
+    assert moved_line_count > 100
 
 
 @pytest.mark.parametrize("day", [date(2024, 2, 1), date(2024, 2, 2), date(2024, 4, 1), date(2024, 6, 17)])
 def test_the_bills_of_a_plain_account_are_made_of_what_is_ready(day: date) -> None:
     story = read_story(f"{PLAIN.replace('level n 2024-01-03 4', '')}\n{MORE}")
     context, key = billed_context(story), BillKey(Frequency.MONTHLY, day)
-    assert shape_of(context) == shape_of(other(context))
-    ready = ready_bill(context, key)
-    assert ready is not None
+    known = PreparedBills(accounts_min=1)
     for keep in range(len(story.usages) + 1):
         for own in (context, other(context)):
-            assert check_equal(story, ready, (own, ()), key, story.usages[:keep])
+            assert check_equal(story, found(known.of(own, 1, key, "")), (), key, story.usages[:keep])
+
+
+def test_accounts_that_came_between_the_same_marks_are_of_one_shape() -> None:
+    text = PLAIN.replace("level n 2024-01-03 4", "")
+    shapes = Shapes(BillKey(Frequency.MONTHLY, date(2024, 3, 1)))
+
+    def shape(start: str, *more: str) -> Shape:
+        lines = [text.replace("attach 2024-01-01", f"attach {start}"), *more]
+        return found(shapes.of(billed_context(read_story("\n".join(lines)))))[0]
+
+    assert shape("2024-01-02T03:04:05") == shape("2024-01-31T23:59:59.999999")
+    first = shape("2024-01-01")
+    assert first == shape("2024-01-01")
+    apart = ("2024-01-01T00:00:00.000001", "2024-02-01", "2024-02-01T12:00:00", "2024-03-01", "2024-03-01T12:00:00")
+    assert len({first, *map(shape, apart)}) == 1 + len(apart)
+    ended = "2024-01-02 2024-02-20"
+    assert shape(ended) == shape("2024-01-05 2024-02-03")
+    assert shape(ended) not in (shape("2024-01-02"), shape("2024-01-02 2024-01-05"))
 
 
 def test_what_is_not_plain_has_nothing_ready() -> None:
     text = PLAIN.replace("level n 2024-01-03 4", "")
     context, key = billed_context(read_story(text)), BillKey(Frequency.MONTHLY, date(2024, 2, 1))
-    assert ready_bill(context, key) is not None
-    assert ready_bill(context, key, "USD") is not None
-    assert ready_bill(context, key, "GBP") is None, "there is a conversion, or a rate that is missing"
-    assert ready_bill(context, replace(key, invoice_date=date(9999, 12, 31))) is None, "too many windows"
+    assert ready_account(context, key) is not None
+    assert ready_account(context, key, "USD") is not None
+    assert ready_account(context, key, "GBP") is None, "there is a conversion, or a rate that is missing"
+    assert ready_account(context, replace(key, invoice_date=date(9999, 12, 31))) is None, "too many windows"
     for more in ("level n 2024-01-03 4", "promotion p 10%\ngrant p 2024-01-01", "template minimum_spend=5"):
         kept = [line for line in text.splitlines() if line.split()[:1] != more.split()[:1]]
-        assert ready_bill(billed_context(read_story("\n".join([*kept, more]))), key) is None
+        assert ready_account(billed_context(read_story("\n".join([*kept, more]))), key) is None
 
 
 def test_a_shape_is_made_ready_once_it_has_come_again_and_the_oldest_is_forgotten() -> None:
@@ -149,7 +205,7 @@ def test_a_shape_is_made_ready_once_it_has_come_again_and_the_oldest_is_forgotte
     assert known.of(context, 1, key, "") is None
     ready = known.of(other(context), 1, key, "")
     assert ready is not None
-    assert known.of(context, 1, key, "") is ready
+    assert found(known.of(context, 1, key, "")).scope is ready.scope
     assert known.of(context, 2, key, "") is None, "of another revision nothing is known"
     for revision in range(3, 1_100):
         known.of(context, revision, key, "")
@@ -176,3 +232,51 @@ async def test_a_run_stores_what_the_plain_path_makes(server: Served) -> None:
             assert billed.bill.digest == other_way.digest
             assert not again.is_changed
         await database.close()
+
+
+async def test_accounts_that_came_at_other_instants_share_what_is_ready(server: Served) -> None:
+    """With usage in the hours that their attachments cut, late usage, and usage before all service."""
+    text = CALLS.replace("aggregation", "template standing_charge=5 standing_charge_in_advance=yes\n    aggregation")
+    text = text.replace("attach 2024-06-01", "attach 2024-06-03T00:20:30.5 2024-08-07T10:00:01")
+    starts = {"later": "2024-06-20T22:59:59", "early": "2024-06-10T08:30:00"}
+    async with told(server, "moved_", text) as teller:
+        for name, start in starts.items():
+            await attach(server, "moved_", name, (start, "2024-08-20T00:30:00"))
+        lines = "use 2024-06-20T22:59:59.5 n=7\nuse 2024-07-05 n=13\nuse 2024-08-02 n=11"
+        await use_of(teller, "later", lines)
+        await use_of(teller, "account", "use 2024-08-02 n=1")
+        await use_of(teller, "early", f"{lines}\nuse 2024-06-10T08:10:00 n=17")
+        ids = [teller.account_id, "moved_later", "moved_early"]
+        database = Database(server.database_url)
+        ready, plain = (
+            BillMaker(database, PlanCache(), Tail(), PreparedBills(accounts_min)) for accounts_min in (1, 1_000)
+        )
+        for day in (date(2024, 7, 1), date(2024, 8, 1), date(2024, 9, 1)):
+            key = BillKey(Frequency.MONTHLY, day)
+            made = {each: (await plain.preview(each, key, "")).bills[-1] for each in ids}
+            for account_id, billed in (await ready.run(ids, key, "")).items():
+                assert isinstance(billed, Billed)
+                assert billed.bill is not None
+                assert billed.bill.digest == made[account_id].digest
+            corrections = [line for line in made["moved_later"].lines if line.correction]
+            assert len(corrections) == (day.month > 7)
+            await use_of(teller, "later", f"use 2024-06-21T0{day.month - 7}:00:00 n=19")
+        await database.close()
+
+
+async def attach(server: Served, prefix: str, name: str, times: tuple[str, str]) -> None:
+    """Create an account on the plan of a story."""
+    account = Account(id=prefix + name, name=name)
+    await server.accounts.CreateAccount(CreateAccountRequest(account=account))
+    attachment = Attachment(id=prefix + name, account_id=prefix + name, plan_id=prefix + STANDARD)
+    for field, time in zip((attachment.start_time, attachment.end_time), times, strict=True):
+        field.FromJsonString(f"{time}Z")
+    await server.accounts.CreateAttachment(CreateAttachmentRequest(attachment=attachment))
+
+
+async def use_of(teller: Teller, name: str, text: str) -> None:
+    """Send usage of another account than the story's."""
+    usages = read_story(f"aggregation calls SUM n\n{text}").usages
+    await teller.tell_usage(
+        [replace(each, account_id=name, ids=(f"{name}-{each.time.timestamp()}",)) for each in usages]
+    )

@@ -38,17 +38,21 @@ ItemKey: TypeAlias = bytes
 
 def key_of(item: LineItem) -> ItemKey:
     """Return what tells an item from all others of the account (R12.3)."""
-    before, after = key_texts(item)
-    return segment_key([*before, item.origin.attachment_id, *after])
+    before, between, after = key_texts(item)
+    times = map(key_text, (item.service.start, end_of(item.service)))
+    return segment_key([*before, item.origin.attachment_id, *between, *times, *after])
 
 
-def key_texts(item: LineItem) -> tuple[list[str], list[str]]:
-    """Return what a key is made of, before and after the attachment's id."""
+def key_texts(item: LineItem) -> tuple[list[str], list[str], list[str]]:
+    """Return what a key is made of: before the attachment's id, from there to the times of the service, and after."""
     priced = (item.priced.kind.value, item.priced.id) if item.priced else ("", "")
     segment = [text for pair in item.segment for text in pair]
-    service = (item.service.start, end_of(item.service))
-    times = (str(microseconds_from_instant(instant)) for instant in service)
-    return [item.kind.value], [*priced, item.source_id, item.account_id, item.currency, *times, *segment]
+    return [item.kind.value], [*priced, item.source_id, item.account_id, item.currency], segment
+
+
+def key_text(instant: datetime) -> str:
+    """Return how a time of the service stands in a key."""
+    return str(microseconds_from_instant(instant))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Bills of plain accounts, made ready: all that is the same for accounts of one shape is done once for them.
 
-Accounts are of one shape if nothing but ids tells them apart. What is not plain (see `core.rating.prepared`) is left to
-`make_bills`, which says what is right: for the same usage both make the same lines.
+What is not plain (see `core.rating.prepared`) is left to `make_bills`, which says what is right: of the same usage both
+make the same lines.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,71 +10,80 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, TypeAlias
 
-from ratel.core.account import Account, Attachment
-from ratel.core.bill import LineItem, LineItemKind
+from ratel.core.bill import LineItem, UsageWorkings
 from ratel.core.bill_exchange import exchanges_to_bill
-from ratel.core.billing import BillInRow, BillKey, ItemKey, Line, key_texts
+from ratel.core.billing import BillInRow, BillKey, ItemKey, Line, key_text, key_texts
 from ratel.core.currency import BillExchange
 from ratel.core.event import Partial
 from ratel.core.money import EXACT, ZERO, exact
+from ratel.core.period import Period, local_date
 from ratel.core.quantity import Values
 from ratel.core.rating.due import due, due_days, survey_due
 from ratel.core.rating.prepared import LineTemplate, PreparedScope, PricedLine, prepare
 from ratel.core.rating.scope import RatingContext, Scope, in_order_of_start
 from ratel.core.segment import digest_of_framed, framed
+from ratel.core.shape import Instants, Moved
 from ratel.core.window import end_of
 
-Shape: TypeAlias = tuple[Account, tuple[Attachment, ...]]
-"""An account and its attachments in the order of their starts, without ids and names."""
-
 _LINES_MAX: Final = 500
+_DAYS_MAX: Final = 100
+
+_Place: TypeAlias = int | None
+"""Of an instant among those of the account; None of one that is the same for all accounts of the shape."""
 
 
-def shape_of(context: RatingContext) -> Shape | None:
-    """Return an account's shape; None if it has more than attachments."""
-    account, attachments = context.account, context.attachments
-    if context != RatingContext(account, attachments, (), context.plans, context.meters, settings=context.settings):
-        return None
-    bare = (replace(each, id="", account_id="") for each in in_order_of_start(attachments))
-    return replace(account, id="", name=""), tuple(bare)
+NOWHERE: Final[tuple[_Place, _Place]] = (None, None)
+
+
+def period_at(period: Period, places: tuple[_Place, _Place], instants: Instants) -> tuple[datetime, datetime]:
+    """Return where a period of an account begins and ends, whose ``places`` say which of its instants these are."""
+    start, end = places
+    return period.start if start is None else instants[start], end_of(period) if end is None else instants[end]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LineShape:
-    """A line but for its number, its account's ids, and what usage decides; one object for each.
+    """A line but for its number, its account's ids and instants, and what usage decides; one object for each.
 
     Attributes:
         item: of any account of the shape.
         date: on which it falls due.
         place: of its attachment, in the order of their starts.
+        service_places: of where its service begins and ends.
+        window_places: of where the window of its workings does.
     """
 
     item: LineItem
     date: date
     place: int
-    _service_end: datetime
-    _key_parts: tuple[bytes, bytes]
+    service_places: tuple[_Place, _Place]
+    window_places: tuple[_Place, _Place]
+    _key_parts: tuple[bytes, bytes, bytes]
 
-    def line(self, number: int, attachment: bytes, amount: Decimal, exact_amount: Decimal) -> Line:
+    def line(self, number: int, attachment: bytes, instants: Instants, amounts: tuple[Decimal, Decimal]) -> Line:
         """Return the line of an account, without its item.
 
         Args:
             number: on the bill.
             attachment: the id of the account's attachment, framed.
-            amount: with the currency's digits.
-            exact_amount: the same before it was rounded.
+            instants: of the account.
+            amounts: with the currency's digits, and the same before it was rounded.
         """
-        item, (before, after) = self.item, self._key_parts
+        item, (before, between, after) = self.item, self._key_parts
+        service_end = end_of(item.service)
+        if self.service_places != NOWHERE:
+            start, service_end = period_at(item.service, self.service_places, instants)
+            between += _framed(map(key_text, (start, service_end)))
         return Line(
             number=number,
-            key=digest_of_framed(before + attachment + after),
+            key=digest_of_framed(before + attachment + between + after),
             kind=item.kind,
             source_id=item.source_id,
             pricing_id=item.pricing_id,
-            service_end=self._service_end,
+            service_end=service_end,
             currency=item.currency,
-            amount=amount,
-            exact_amount=exact_amount,
+            amount=amounts[0],
+            exact_amount=amounts[1],
         )
 
 
@@ -89,25 +98,37 @@ class PreparedBill:
     Attributes:
         scope: of any of them: it says what to read.
         exchange: brings nothing into another currency.
+        instants: of the same one, in place of which another account has its own.
     """
 
     scope: Scope
     exchange: BillExchange
+    instants: Instants
+    _key: BillKey
     _prepared: PreparedScope
-    _rest: tuple[LineShape, ...]
+    _has_rest: bool
     _known: dict[LineTemplate, LineShape] = field(default_factory=dict)
+    _rests: dict[tuple[date, ...], tuple[LineShape, ...]] = field(default_factory=dict)
 
-    def lines(self, kept: Sequence[Mapping[Values, Partial]]) -> list[Filled] | None:
+    def moved(self, instants: Instants) -> Moved:
+        """Return which instants of an account of the shape stand in place of those of ``scope``."""
+        return {} if instants == self.instants else dict(zip(self.instants, instants, strict=True))
+
+    def lines(
+        self, context: RatingContext, instants: Instants, kept: Sequence[Mapping[Values, Partial]]
+    ) -> list[Filled] | None:
         """Return what is on an account's bill, in order; None where only `make_bills` can tell.
 
         Args:
-            kept: what is kept of the account's events for each of ``scope.reads``, in their order.
+            context: of the account.
+            instants: of the account.
+            kept: what is kept of its events for each of ``scope.reads``, in their order.
         """
         priced = self._prepared.lines(kept)
         if priced is None:
             return None
         found: list[Filled] = [(self._shape_of(line.template), line) for line in priced]
-        found += ((shape, None) for shape in self._rest)
+        found += ((shape, None) for shape in self._rest(context, instants))
         found = [each for each in found if each[0].date <= self.exchange.invoice_date]
         return sorted(found, key=_date)
 
@@ -128,12 +149,24 @@ class PreparedBill:
                     carried[line.key] = EXACT.add(carried.get(line.key, ZERO), line.amount)
         return carried
 
+    def _rest(self, context: RatingContext, instants: Instants) -> tuple[LineShape, ...]:
+        """Return the lines that do not depend on usage: on the days, if attachments begin or end inside periods."""
+        if not self._has_rest:
+            return ()
+        days = tuple(local_date(instant, context.settings.time_zone) for instant in instants)
+        found = self._rests.get(days)
+        if found is None:
+            if len(self._rests) >= _DAYS_MAX:
+                self._rests.clear()
+            found = self._rests[days] = _rest(context, self._key, instants)
+        return found
+
     def _shape_of(self, template: LineTemplate) -> LineShape:
         shape = self._known.get(template)
         if shape is None:
             if len(self._known) >= _LINES_MAX:
                 self._known.clear()  # of combinations that callers make up there are as many as they like
-            shape = self._known[template] = _line_shape(self.scope, template.item)
+            shape = self._known[template] = _line_shape(self.scope, self.instants, template.item)
         return shape
 
 
@@ -142,17 +175,17 @@ def _date(filled: Filled) -> date:
 
 
 @exact
-def prepare_bill(context: RatingContext, key: BillKey, target_currency: str) -> PreparedBill | None:
+def prepare_bill(context: RatingContext, instants: Instants, key: BillKey, target_currency: str) -> PreparedBill | None:
     """Make ready the bills of all accounts of an account's shape; None if some of it is not plain.
 
     Args:
         context: one that has a shape.
+        instants: of the account.
         key: which bill.
         target_currency: that it is asked to be in; it may be empty.
     """
     surveyed = survey_due(context, key.frequency, key.invoice_date)
-    exchanges = exchanges_to_bill((), key.invoice_date, target_currency, context)
-    exchange = exchanges.of(key.invoice_date)
+    exchange = exchanges_to_bill((), key.invoice_date, target_currency, context).of(key.invoice_date)
     currencies = {service.plan.template.currency for service in surveyed.services}
     if any(exchange.exchange.target(currency) != currency for currency in currencies):
         return None
@@ -162,23 +195,36 @@ def prepare_bill(context: RatingContext, key: BillKey, target_currency: str) -> 
     prepared = prepare(scope)
     if prepared is None:
         return None
-    items = [each.item for each in due(surveyed, {}, key.invoice_date, exchanges).items]
-    rest = tuple(_line_shape(scope, item) for item in items if item.kind is not LineItemKind.USAGE)
-    return PreparedBill(scope, exchange, prepared, rest)
+    has_rest = any(service.plan.terms.standing_charge for service in scope.services)
+    has_rest |= any(not each.thing.aggregations for each in scope.thing_parts)
+    return PreparedBill(scope, exchange, instants, key, prepared, has_rest)
 
 
-def _line_shape(scope: Scope, item: LineItem) -> LineShape:
-    attachments = in_order_of_start(scope.context.attachments)
-    places = {attachment.id: place for place, attachment in enumerate(attachments)}
-    before, after = key_texts(item)
+@exact
+def _rest(context: RatingContext, key: BillKey, instants: Instants) -> tuple[LineShape, ...]:
+    scope = survey_due(context, key.frequency, key.invoice_date)
+    others = tuple(each for each in scope.thing_parts if not each.thing.aggregations)
+    owed = due(replace(scope, thing_parts=others, unattached=()), {}, key.invoice_date)
+    return tuple(_line_shape(scope, instants, each.item) for each in owed.items)
+
+
+def _line_shape(scope: Scope, instants: Instants, item: LineItem) -> LineShape:
+    ids = [attachment.id for attachment in in_order_of_start(scope.context.attachments)]
+    places = {instant: place for place, instant in enumerate(instants)}
+    service = places.get(item.service.start), places.get(end_of(item.service))
+    window = item.workings.window if isinstance(item.workings, UsageWorkings) else None
+    before, between, after = key_texts(item)
+    if service == NOWHERE:
+        between += map(key_text, (item.service.start, end_of(item.service)))
     return LineShape(
         item=item,
         date=due_days(scope)(item),
-        place=places[item.origin.attachment_id],
-        _service_end=end_of(item.service),
-        _key_parts=(_framed(before), _framed(after)),
+        place=ids.index(item.origin.attachment_id),
+        service_places=service,
+        window_places=NOWHERE if window is None else (places.get(window.start), places.get(end_of(window))),
+        _key_parts=(_framed(before), _framed(between), _framed(after)),
     )
 
 
-def _framed(texts: Sequence[str]) -> bytes:
+def _framed(texts: Iterable[str]) -> bytes:
     return b"".join(framed(text.encode()) for text in texts)

@@ -24,10 +24,11 @@ from ratel.core.compiled import CompiledPlan
 from ratel.core.errors import BillChanged, RatelError, ResourceNotFound
 from ratel.core.rating.due import Due, due, known_period, survey_due
 from ratel.core.rating.scope import RatingContext, Scope
+from ratel.core.shape import moved_partials
 from ratel.core.tail import Tail
 from ratel.server import clock
 from ratel.server.new_bill import NewBill, with_contents
-from ratel.server.prepared_bill import PreparedBills, ReadyBill
+from ratel.server.prepared_bill import PreparedBills, ReadyAccount
 from ratel.store.bill import (
     NO_BILLS,
     BillWrite,
@@ -98,7 +99,7 @@ class _Surveyed:
     history: History
     context: RatingContext
     scope: Scope
-    ready: ReadyBill | None
+    ready: ReadyAccount | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,8 @@ async def _make(
                 surveyed[account_id] = _Surveyed(account, history, context, scope, ready)
         except RatelError as error:
             found[account_id] = error
-    usages = await snapshot.usages([(each.account, each.scope) for each in surveyed.values()])
+    moved = [{} if each.ready is None else each.ready.moved for each in surveyed.values()]
+    usages = await snapshot.usages([(each.account, each.scope) for each in surveyed.values()], moved)
     for place, ((account_id, each), usage) in enumerate(zip(surveyed.items(), usages, strict=True)):
         if each.ready is None or not place % _READY_AT_ONCE:
             await asyncio.sleep(0)  # other calls go on between two accounts
@@ -232,17 +234,18 @@ async def _make(
 def _ready_made(each: _Surveyed, usage: UsageSnapshot) -> Made | None:
     """Make a bill of what was made ready; None where that does not tell."""
     kept = list(usage.partials.values())
-    bill = None if each.ready is None else each.ready.make(each.context, kept, each.history.row)
+    bill = None if each.ready is None else each.ready.make(kept, each.history.row)
     return None if bill is None else Made(each.account, each.history, _NOTHING_ELSE, (bill,))
 
 
 async def _made(connection: Connection, each: _Surveyed, usage: UsageSnapshot, asked: Asked) -> Made:
     """Make an account's bills, whatever it has."""
-    key, row, scope = asked.key, each.history.row, each.scope
+    key, row, scope, partials = asked.key, each.history.row, each.scope, usage.partials
     if each.ready is not None:
         scope = survey_due(each.context, key.frequency, key.invoice_date)
+        partials = moved_partials(partials, each.ready.moved)
     exchanges = exchanges_to_bill(row, key.invoice_date, asked.target_currency, each.context)
-    owed = due(scope, usage.partials, key.invoice_date, exchanges)
+    owed = due(scope, partials, key.invoice_date, exchanges)
     if not asked.is_preview:
         check_priced(owed)
     bills = make_bills(owed, row, key.invoice_date, exchanges)

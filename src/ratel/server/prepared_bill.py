@@ -8,17 +8,19 @@ from typing import Final, TypeAlias
 from ratel.core.billing import BillInRow, BillKey, ItemKey, Line
 from ratel.core.errors import RatelError
 from ratel.core.event import Partial
-from ratel.core.prepared_bill import LineShape, PreparedBill, Shape, prepare_bill, shape_of
+from ratel.core.prepared_bill import LineShape, PreparedBill, prepare_bill
 from ratel.core.quantity import Values
 from ratel.core.rating.scope import RatingContext, Scope, in_order_of_start
 from ratel.core.segment import framed
-from ratel.server.convert.prepared import FilledMessage
+from ratel.core.shape import Instants, Moved, Shape, Shapes
+from ratel.server.convert.prepared import FilledMessage, fill_times
 from ratel.server.convert.rating import line_item_to_proto
 from ratel.server.new_bill import NewBill
 
 _SHAPES_MAX: Final = 300
 """Shapes that are remembered: about 30 KB each with ten lines."""
 
+_BILLS_MAX: Final = 10
 _MESSAGES_MAX: Final = 500
 
 
@@ -26,28 +28,17 @@ _MESSAGES_MAX: Final = 500
 class ReadyBill:
     """What the bills of accounts of one shape have in common, with the messages of their lines."""
 
-    _prepared: PreparedBill
+    prepared: PreparedBill
     _messages: dict[LineShape, FilledMessage] = field(default_factory=dict)
 
-    @property
-    def scope(self) -> Scope:
-        """Says what to read."""
-        return self._prepared.scope
-
     def make(
-        self, context: RatingContext, kept: Sequence[Mapping[Values, Partial]], row: Sequence[BillInRow]
+        self, own: "ReadyAccount", kept: Sequence[Mapping[Values, Partial]], row: Sequence[BillInRow]
     ) -> NewBill | None:
-        """Return an account's bill; None where only `make_bills` can tell.
-
-        Args:
-            context: of an account of the shape.
-            kept: what is kept of the account's events for each of ``scope.reads``, in their order.
-            row: all stored bills of the account and frequency.
-        """
-        filled, carried = self._prepared.lines(kept), self._prepared.carried(row)
+        """Return an account's bill; see there."""
+        filled, carried = self.prepared.lines(own.context, own.instants, kept), self.prepared.carried(row)
         if filled is None or carried is None:
             return None
-        ids = [attachment.id for attachment in in_order_of_start(context.attachments)]
+        ids = [attachment.id for attachment in in_order_of_start(own.context.attachments)]
         framed_ids = [framed(each.encode()) for each in ids]
         keys: set[ItemKey] = set()
         lines: list[Line] = []
@@ -55,7 +46,7 @@ class ReadyBill:
         for shape, priced in filled:
             item, number = shape.item, len(lines) + 1
             amounts = (item.amount, item.exact_amount) if priced is None else (priced.amount, priced.priced.amount)
-            line = shape.line(number, framed_ids[shape.place], *amounts)
+            line = shape.line(number, framed_ids[shape.place], own.instants, amounts)
             keys.add(line.key)
             if line.key in carried:
                 if carried.pop(line.key) != line.amount:
@@ -65,10 +56,11 @@ class ReadyBill:
             known = self._message_of(shape)
             message = known.message if priced is None else known.of(priced)
             message.line_number, message.attachment_id = number, ids[shape.place]
+            fill_times(message, shape, own.instants)
             contents.append(message.SerializeToString(deterministic=True))
         if len(keys) < len(filled) or any(carried.values()):
             return None  # items with one key stand together, and what is due no more is taken back
-        return NewBill(self._prepared.exchange, tuple(lines), tuple(contents))
+        return NewBill(self.prepared.exchange, tuple(lines), tuple(contents))
 
     def _message_of(self, shape: LineShape) -> FilledMessage:
         found = self._messages.get(shape)
@@ -79,7 +71,36 @@ class ReadyBill:
         return found
 
 
-_Wanted: TypeAlias = tuple[int, BillKey, str, Shape]
+@dataclass(frozen=True, slots=True)
+class ReadyAccount:
+    """An account whose bill is made of what is ready for its shape."""
+
+    context: RatingContext
+    instants: Instants
+    _bill: ReadyBill
+
+    @property
+    def scope(self) -> Scope:
+        """Says what to read, of an account of the shape."""
+        return self._bill.prepared.scope
+
+    @property
+    def moved(self) -> Moved:
+        """Says which instants this account has in place of those of ``scope``."""
+        return self._bill.prepared.moved(self.instants)
+
+    def make(self, kept: Sequence[Mapping[Values, Partial]], row: Sequence[BillInRow]) -> NewBill | None:
+        """Return the account's bill; None where only `make_bills` can tell.
+
+        Args:
+            kept: what is kept of the account's events for each of ``scope.reads``, in their order.
+            row: all stored bills of the account and frequency.
+        """
+        return self._bill.make(self, kept, row)
+
+
+_Catalog: TypeAlias = tuple[int, BillKey]
+_Wanted: TypeAlias = tuple[_Catalog, str, Shape]
 
 
 class PreparedBills:
@@ -91,10 +112,11 @@ class PreparedBills:
 
     def __init__(self, accounts_min: int = 2) -> None:
         self._accounts_min = accounts_min
+        self._shapes: OrderedDict[_Catalog, Shapes] = OrderedDict()
         self._known: OrderedDict[_Wanted, ReadyBill | int | None] = OrderedDict()
 
-    def of(self, context: RatingContext, revision: int, key: BillKey, target_currency: str) -> ReadyBill | None:
-        """Return what was made ready for an account's shape; None if nothing was.
+    def of(self, context: RatingContext, revision: int, key: BillKey, target_currency: str) -> ReadyAccount | None:
+        """Return an account for whose shape something was made ready; None if nothing was.
 
         Args:
             context: of an account without a bill of the invoice date.
@@ -102,24 +124,33 @@ class PreparedBills:
             key: which bill to make.
             target_currency: that it is asked to be in; it may be empty.
         """
-        shape = shape_of(context)
-        if shape is None:
+        shaped = self._shapes_of((revision, key)).of(context)
+        if shaped is None:
             return None
-        wanted = revision, key, target_currency, shape
+        shape, instants = shaped
+        wanted = (revision, key), target_currency, shape
         found = self._known.get(wanted, 0)
         if isinstance(found, int):
             found += 1  # accounts of the shape, so far
             if found >= self._accounts_min:
-                found = _ready(context, key, target_currency)
+                found = _ready(context, instants, key, target_currency)
             self._known[wanted] = found
             while len(self._known) > _SHAPES_MAX:
                 self._known.popitem(last=False)
-        return None if isinstance(found, int) else found
+        return ReadyAccount(context, instants, found) if isinstance(found, ReadyBill) else None
+
+    def _shapes_of(self, wanted: _Catalog) -> Shapes:
+        found = self._shapes.get(wanted)
+        if found is None:
+            found = self._shapes[wanted] = Shapes(wanted[1])
+            while len(self._shapes) > _BILLS_MAX:
+                self._shapes.popitem(last=False)
+        return found
 
 
-def _ready(context: RatingContext, key: BillKey, target_currency: str) -> ReadyBill | None:
+def _ready(context: RatingContext, instants: Instants, key: BillKey, target_currency: str) -> ReadyBill | None:
     try:
-        prepared = prepare_bill(context, key, target_currency)
+        prepared = prepare_bill(context, instants, key, target_currency)
     except RatelError:
         return None  # the plain path says so, account by account
     return None if prepared is None else ReadyBill(prepared)

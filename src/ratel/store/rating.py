@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import repeat
 from typing import Final
 
 from ratel.core.compiled import CompiledPlan, compile_plan
@@ -21,6 +22,7 @@ from ratel.core.plan import Settings
 from ratel.core.promotion import Grant, GrantedPromotion
 from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.rollup import Definitions
+from ratel.core.shape import Moved
 from ratel.core.tail import Tail
 from ratel.core.window import Read
 from ratel.store.account import account_from_row
@@ -236,24 +238,29 @@ class RatingSnapshot:
         (found,) = await self.usages([(account, scope)])
         return found
 
-    async def usages(self, scopes: Sequence[tuple[AccountSnapshot, Scope]]) -> list[UsageSnapshot]:
+    async def usages(
+        self, scopes: Sequence[tuple[AccountSnapshot, Scope]], moved: Sequence[Moved] = ()
+    ) -> list[UsageSnapshot]:
         """Return the usage that the scopes of accounts need, in their order, all read in one statement.
 
         Args:
             scopes: accounts, each with what of it is rated; an account may come several times.
+            moved: for each of them, which instants the account has in place of those of the scope.
         """
         definitions = await self._definitions()
         reads: dict[int, tuple[Read, ...]] = {}
         alike: dict[int, list[Slice]] = {}  # accounts that are alike share a scope, which then reads of one alone
         slices: list[list[Slice]] = []
-        for account, scope in scopes:
+        for (account, scope), own in zip(scopes, moved or repeat({}), strict=False):
+            found = alike.get(id(scope))
+            if found is None:
+                reads[id(scope)] = scope.reads
+                found = list(slices_of(account, scope, definitions))
+                if not any(read.account_ids for read in reads[id(scope)]):
+                    alike[id(scope)] = found
             if id(scope) in alike:
-                slices.append([_of_account(account.account_no, each) for each in alike[id(scope)]])
-                continue
-            reads[id(scope)] = scope.reads
-            slices.append(list(slices_of(account, scope, definitions)))
-            if not any(read.account_ids for read in reads[id(scope)]):
-                alike[id(scope)] = slices[-1]
+                found = [_of_account(account.account_no, each, own) for each in found]
+            slices.append(found)
         reading = await read_partials(self._connection, self._tail, [each for own in slices for each in own])
         partials = iter(reading.partials)
         return [
@@ -301,9 +308,10 @@ def slices_of(account: AccountSnapshot, scope: Scope, definitions: Definitions) 
         yield Slice(numbers, rollup, period.start, period.end or period.start, read.rollup in latest)
 
 
-def _of_account(account_no: int, other: Slice) -> Slice:
+def _of_account(account_no: int, other: Slice, moved: Moved) -> Slice:
     """Return the same slice of another account."""
-    return Slice((account_no,), other.rollup, other.start, other.end, other.keeps_latest)
+    start, end = moved.get(other.start, other.start), moved.get(other.end, other.end)
+    return Slice((account_no,), other.rollup, start, end, other.keeps_latest)
 
 
 def _from_events(scope: Scope, definitions: Definitions, backfilling: frozenset[int]) -> tuple[str, ...]:
