@@ -1,7 +1,7 @@
 """RunBilling: the bills of a month, against plain SQL that reads the same rollups and writes the same rows by COPY."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bench.accounts import PLAN
 from bench.figure import Figure, Scale, time_of
@@ -18,14 +18,19 @@ ACCOUNTS_PER_CHUNK = 1_000
 DAYS_WITH_USAGE = 5
 LIMIT = "plain SQL that reads the same rollups and writes the same rows by COPY"
 
+# How far before the month the first attachments begin: of one row all with the month, of the other all apart.
+SPREADS = {"bill_run": timedelta(seconds=1), "bill_run_staggered": timedelta(days=90)}
+
 CREATE_ACCOUNTS = """
     INSERT INTO accounts (id, name, create_time, update_time)
-    SELECT 'billed-' || lpad(n::text, 7, '0'), 'Billed', now(), now()
-    FROM generate_series($1::integer, $2::integer) AS n
+    SELECT unnest($1::text[]), 'Billed', now(), now()
 """
+# By a step that shares no divisor with the seconds to choose from, so that no two are the same until all were.
 ATTACH_ACCOUNTS = """
     INSERT INTO attachments (id, account_no, plan_id, product_id, start_time, create_time, update_time)
-    SELECT id, account_no, $1, 'api', $2, now(), now() FROM accounts WHERE id LIKE 'billed-%'
+    SELECT id, account_no, $2, 'api', $3::timestamptz - account_no * 7919::bigint % $4 * interval '1 second',
+        now(), now()
+    FROM accounts WHERE id = ANY($1::text[])
 """
 # What a fold makes of usage on some days; of whole days only the days are read.
 FILL_ROLLUPS = """
@@ -45,7 +50,7 @@ FILL_ROLLUPS = """
         SELECT abs(hashtext(format('%s %s %s %s %s', $5::integer, account_no, rollup_no, day, segment))) % 100000 / 7
             AS amount
     ) AS drawn
-    WHERE id LIKE 'billed-%'
+    WHERE id = ANY($6::text[])
 """
 READ_ROLLUPS = """
     SELECT account_no, rollup_no, segment, sum(event_count), sum(value_sum), max(value_max)
@@ -61,10 +66,13 @@ READ_WRITTEN = "SELECT * FROM {table} WHERE account_no = ANY($1::integer[])"
 
 async def measure_bills(stack: Stack, scale: Scale, wanted: set[str]) -> list[Figure]:
     """Measure runs over accounts that have no bill yet, each run over others."""
-    if wanted and "bill_run" not in wanted:
-        return []
+    return [await _measure(stack, scale, name) for name in SPREADS if not wanted or name in wanted]
+
+
+async def _measure(stack: Stack, scale: Scale, name: str) -> Figure:
     start, end = month()
-    account_ids = await _fill(stack.connection, scale.billed_accounts * (scale.runs + 1), start)
+    account_ids = [f"{name}-{number:07}" for number in range(scale.billed_accounts * (scale.runs + 1))]
+    await _fill(stack.connection, account_ids, start, SPREADS[name])
     samples, limits = [], []
     for run in range(scale.runs + 1):
         own = account_ids[run * scale.billed_accounts : (run + 1) * scale.billed_accounts]
@@ -73,18 +81,17 @@ async def measure_bills(stack: Stack, scale: Scale, wanted: set[str]) -> list[Fi
         if run:  # the first run only warms up
             samples.append(sample)
             limits.append(limit)
-    return [Figure("bill_run", "accounts/s", LIMIT, samples, limits)]
+    return Figure(name, "accounts/s", LIMIT, samples, limits)
 
 
-async def _fill(connection: Connection, count: int, start: datetime) -> list[str]:
-    """Make accounts on the plan since the month's start, with usage on some of its days."""
+async def _fill(connection: Connection, account_ids: Sequence[str], start: datetime, spread: timedelta) -> None:
+    """Make accounts on the plan since the month's start or before, with usage on some of its days."""
     assert METER == "calls"
-    await connection.execute(CREATE_ACCOUNTS, 1, count)
-    await connection.execute(ATTACH_ACCOUNTS, PLAN, start)
+    await connection.execute(CREATE_ACCOUNTS, account_ids)
+    await connection.execute(ATTACH_ACCOUNTS, account_ids, PLAN, start, spread // timedelta(seconds=1))
     keys = [segment_key([region]).hex() for region in REGIONS]
-    await connection.execute(FILL_ROLLUPS, start, DAYS_WITH_USAGE, keys, list(REGIONS), SEED)
+    await connection.execute(FILL_ROLLUPS, start, DAYS_WITH_USAGE, keys, list(REGIONS), SEED, account_ids)
     await connection.execute("ANALYZE")
-    return [f"billed-{number:07}" for number in range(1, count + 1)]
 
 
 async def _bill(stack: Stack, account_ids: Sequence[str], end: datetime) -> None:
