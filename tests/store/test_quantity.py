@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,7 +11,8 @@ from ratel.core.integral import BEGINNING
 from ratel.core.meter import RollupDefinition
 from ratel.core.rollup import Rollup
 from ratel.core.tail import Tail
-from ratel.store.question import Slice
+from ratel.store.quantity import READ_USAGE
+from ratel.store.question import Asking, Slice, question_of
 from tests.store.metering import (
     Process,
     Usage,
@@ -27,6 +28,8 @@ from tests.store.metering import (
     within,
 )
 
+NOON = datetime(2024, 7, 1, 12, tzinfo=UTC)
+HALF_HOUR = timedelta(minutes=30)
 DEFINITIONS = (
     definition(""),
     definition("", "region", "user"),
@@ -116,6 +119,25 @@ async def test_reads_equal_the_reference(fresh_database_url: str, seed: int) -> 
             pass
         assert not await check_reads(other, chance, usages, rollups)
     assert seen_backfilling, "this seed never met a rollup that was being backfilled"
+
+
+async def test_part_hours_bring_the_events_of_their_own_accounts_alone(fresh_database_url: str) -> None:
+    """Else a read of many accounts that begin inside different hours would bring as many times more."""
+    async with process(fresh_database_url) as own:
+        await create_meter(own.writing, "m")
+        accounts = await create_accounts(own.writing, "a", "b", "c")
+        rollup = await create_rollup(own.writing, DEFINITIONS[2])
+        starts = {"a": NOON + HALF_HOUR, "b": NOON + 3 * HALF_HOUR, "c": NOON + 3 * HALF_HOUR}
+        for name in starts:
+            times = [NOON + minutes * timedelta(minutes=1) for minutes in (10, 40, 70, 100, 130)]
+            await own.write(Usage(name, "m", f"{name}{time.minute}-{time.hour}", time, {"size": "1"}) for time in times)
+        slices = [Slice((accounts[name],), rollup, start, NOON + 4 * HALF_HOUR) for name, start in starts.items()]
+        parameters = Asking([question_of(slices)]).parameters(NOON, NOON)
+        rows = await own.folding.fetch(READ_USAGE, *parameters)
+        events = [(row["account_no"], row["latest_time"].hour) for row in rows if row["kind"] == "event"]
+        assert sorted(events) == [(accounts["a"], 12), (accounts["b"], 13), (accounts["c"], 13)]
+        reading = await own.read(slices)
+        assert [partials[()].value_sum for partials in reading.partials] == [3, 1, 1]
 
 
 async def test_the_same_slice_twice_is_not_shared(fresh_database_url: str) -> None:

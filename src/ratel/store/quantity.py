@@ -19,7 +19,8 @@ from ratel.store.usage import read_events
 # Rows of eight kinds in one shape, so that one statement sees all of them at one moment, of any number of accounts. Of
 # the buckets only what is asked for is put together: the latest value takes a sort, and few need it. The accounts of
 # events are compared with 0 added, here and below: else the planner may walk all of the key's index, where they stand
-# second.
+# second. Each stretch of events has accounts of its own, cut from one array: those that begin inside different hours
+# would else be read the events of one another.
 READ_USAGE = """
     WITH parts AS (
         SELECT part, account_no, rollup_no, grain, start_time, end_time, keeps_latest, keeps_values
@@ -65,25 +66,29 @@ READ_USAGE = """
     UNION ALL
     SELECT 'event', t.part, e.strings, NULL, NULL, e.measure, NULL, NULL, e.event_time, e.event_id, NULL,
         ARRAY[e.event_key], e.account_no, e.meter_no, e.measures, NULL
-    FROM unnest($8::integer[], $9::timestamptz[], $10::timestamptz[])
-        WITH ORDINALITY AS t (meter_no, start_time, end_time, part)
-    JOIN events AS e ON e.account_no + 0 = ANY($11::integer[]) AND e.meter_no = t.meter_no
+    FROM (
+        SELECT part, meter_no, start_time, end_time,
+            ($12::integer[])[1 + lag(last_place, 1, 0) OVER (ORDER BY part):last_place] AS account_nos
+        FROM unnest($8::integer[], $9::timestamptz[], $10::timestamptz[], $11::integer[])
+            WITH ORDINALITY AS p (meter_no, start_time, end_time, last_place, part)
+    ) AS t
+    JOIN events AS e ON e.account_no + 0 = ANY(t.account_nos) AND e.meter_no = t.meter_no
         AND e.event_time >= t.start_time AND e.event_time < t.end_time
     UNION ALL
     SELECT CASE WHEN dirty THEN 'dirty' ELSE 'pending' END, batch_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         NULL, NULL, NULL, NULL, NULL, NULL
-    FROM pending_batches WHERE max_event_time >= $12 AND min_event_time < $13
+    FROM pending_batches WHERE max_event_time >= $13 AND min_event_time < $14
     UNION ALL
     SELECT 'backfill', rollup_no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-    FROM rollups WHERE rollup_no = ANY($14::integer[]) AND backfilled_batch_id < backfill_batch_id
+    FROM rollups WHERE rollup_no = ANY($15::integer[]) AND backfilled_batch_id < backfill_batch_id
     UNION ALL
     SELECT 'dropped', NULL, NULL, NULL, NULL, NULL, NULL, NULL, dropped_until, NULL, NULL, NULL, NULL, NULL, NULL,
         NULL
-    FROM event_retention WHERE dropped_until > $12
+    FROM event_retention WHERE dropped_until > $13
     UNION ALL
     SELECT 'incomplete', rollup_no, NULL, NULL, NULL, NULL, NULL, NULL, complete_from, NULL, NULL, NULL, NULL, NULL,
         NULL, NULL
-    FROM rollups WHERE rollup_no = ANY($14::integer[]) AND complete_from > $12
+    FROM rollups WHERE rollup_no = ANY($15::integer[]) AND complete_from > $13
 """
 EVENTS_OF_ACCOUNTS = """
     SELECT event_key, event_time, account_no, meter_no, measure, measures, strings, event_id

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from itertools import chain
-from typing import Any, Final, TypeAlias
+from itertools import accumulate, chain
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ratel.core.event import Events, Partial
 from ratel.core.instant import instant_from_microseconds, microseconds_from_instant
@@ -25,8 +25,7 @@ AccountNos: TypeAlias = tuple[int, ...]
 """The numbers of accounts, in the order in which the latest of their events come that have the same time and id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """What to read: the events of accounts together in ``[start, end)``, as a rollup keeps them.
 
     Attributes:
@@ -229,7 +228,8 @@ class Asking:
             [meter_no for meter_no, _, _ in edges],
             [instant[first] for _, first, _ in edges],
             [instant[last] for _, _, last in edges],
-            sorted({account_no for sharing in edges.values() for account_no in sharing}),
+            list(accumulate(map(len, edges.values()))),
+            list(chain.from_iterable(edges.values())),
             min((question.start for question in asked if question.start), default=start),
             max((question.end for question in asked if question.end), default=end),
             sorted({span.rollup.rollup_no for question in asked for span in question.spans}),
