@@ -103,8 +103,8 @@ async def _bill(stack: Stack, account_ids: Sequence[str], end: datetime) -> None
             invoice_date=end.date().isoformat(),
         )
         async for response in stub.RunBilling(request):
-            if not response.bill.totals:
-                raise AssertionError(f"no bill was made: {response}")
+            if not all(each.bill.totals for each in response.billed_accounts):
+                raise AssertionError(f"a bill was not made: {response}")
 
 
 async def _plain_seconds(

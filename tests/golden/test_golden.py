@@ -65,7 +65,8 @@ async def bill_of(server: Served, name: str, told: Told) -> Bill:
     frequency = FREQUENCIES.to_proto(story.template.frequency)
     for day in told.earlier:
         run = RunBillingRequest(account_ids=[teller.account_id], bill_frequency=frequency, invoice_date=day)
-        assert [each.HasField("error") async for each in server.billing.RunBilling(run)] == [False]
+        (response,) = [each async for each in server.billing.RunBilling(run)]
+        assert [each.HasField("error") for each in response.billed_accounts] == [False]
     await teller.tell_usage(late_usage(story, told))
     request = PreviewBillRequest(account_id=teller.account_id, bill_frequency=frequency, invoice_date=told.invoice_date)
     bill = (await server.billing.PreviewBill(request)).bill

@@ -30,14 +30,18 @@ def keyed(account_id: str, day: str, **more: Any) -> dict[str, Any]:
     return {"account_id": account_id, "bill_frequency": BILL_FREQUENCY_MONTHLY, "invoice_date": day, **more}
 
 
-async def run(server: Served, ids: Sequence[str], day: str, **more: Any) -> list[pb.RunBillingResponse]:
+async def responses_of(server: Served, ids: Sequence[str], day: str, **more: Any) -> list[pb.RunBillingResponse]:
     usual: dict[str, Any] = {"account_ids": ids, "bill_frequency": BILL_FREQUENCY_MONTHLY, "invoice_date": day}
     return [each async for each in server.billing.RunBilling(pb.RunBillingRequest(**usual | more))]
 
 
-async def ran(server: Served, account_id: str, day: str) -> pb.RunBillingResponse:
-    (response,) = await run(server, [account_id], day)
-    return response
+async def run(server: Served, ids: Sequence[str], day: str, **more: Any) -> list[pb.BilledAccount]:
+    return [each for response in await responses_of(server, ids, day, **more) for each in response.billed_accounts]
+
+
+async def ran(server: Served, account_id: str, day: str) -> pb.BilledAccount:
+    (found,) = await run(server, [account_id], day)
+    return found
 
 
 async def get(server: Served, account_id: str, day: str) -> Bill:

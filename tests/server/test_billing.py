@@ -32,6 +32,7 @@ from tests.server.billing import (
     get,
     preview,
     ran,
+    responses_of,
     run,
     shown,
     told,
@@ -148,12 +149,14 @@ async def test_usage_without_a_pricing_fails_its_account_alone(server: Served, p
     """R3.5, R12.4."""
     text = "aggregation calls SUM n\nprice calls 0:1 to=2024-06-15\nattach 2024-06-01\nuse 2024-06-20 n=4"
     async with told(server, f"{prefix}a_", text) as bad, told(server, f"{prefix}b_") as good:
-        responses = await run(server, [bad.account_id, f"{prefix}nobody", good.account_id], "2024-07-01")
-        errors = [error_from_status(each.error).reason if each.HasField("error") else "" for each in responses]
+        ids = [bad.account_id, f"{prefix}nobody", good.account_id]
+        (response,) = await responses_of(server, ids, "2024-07-01")
+        results = response.billed_accounts
+        errors = [error_from_status(each.error).reason if each.HasField("error") else "" for each in results]
         assert errors == ["USAGE_UNPRICED", "NOT_FOUND", ""]
-        metadata = error_from_status(responses[0].error).metadata
+        metadata = error_from_status(results[0].error).metadata
         assert (metadata["priced_id"], metadata["quantity"]) == (f"{prefix}a_calls", "4")
-        assert [(each.done_count, each.account_count) for each in responses] == [(1, 3), (2, 3), (3, 3)]
+        assert (response.done_count, response.account_count) == (3, 3)
         seen = await preview(server, bad.account_id, "2024-07-01")
         assert [(each.aggregation_id, each.quantity) for each in seen.unpriced_usages] == [(f"{prefix}a_calls", "4")]
 
@@ -169,16 +172,17 @@ async def test_nothing_due_is_no_bill(server: Served, prefix: str) -> None:
 
 async def test_all_accounts_are_billed_by_id(fresh_database_url: str) -> None:
     async with served(fresh_database_url) as server, told(server, "b_"), told(server, "a_"):
-        responses = await run(server, [], "2024-07-01")
-        assert [each.account_id for each in responses] == ["a_account", "b_account"]
-        assert [(each.done_count, each.account_count) for each in responses] == [(1, 2), (2, 2)]
+        (response,) = await responses_of(server, [], "2024-07-01")
+        assert [each.account_id for each in response.billed_accounts] == ["a_account", "b_account"]
+        assert (response.done_count, response.account_count) == (2, 2)
 
 
 async def test_a_run_over_chunks_answers_in_order_and_may_be_left(
     server: Served, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R12.4: whoever left finds some bills made, and what is asked again makes the others."""
-    monkeypatch.setattr("ratel.server.billing.CHUNK_ACCOUNTS", 1)
+    monkeypatch.setattr("ratel.server.billing.CHUNK_ACCOUNTS", 3)
+    monkeypatch.setattr("ratel.server.billing.RESULTS_MAX", 2)
     tellers = [Teller(server, read_story(CALLS), f"{prefix}{number}_") for number in range(5)]
     for teller in tellers:
         await teller.tell()
@@ -186,12 +190,13 @@ async def test_a_run_over_chunks_answers_in_order_and_may_be_left(
     asked = pb.RunBillingRequest(account_ids=ids, bill_frequency=BILL_FREQUENCY_MONTHLY, invoice_date="2024-07-01")
     left = server.billing.RunBilling(asked)
     async for response in left:
-        assert response.changed
+        assert all(each.changed for each in response.billed_accounts)
         left.cancel()
         break
-    responses = await run(server, ids, "2024-07-01")
-    assert [(each.account_id, each.done_count) for each in responses] == list(zip(ids, range(1, 6), strict=True))
-    assert not responses[0].changed
+    responses = await responses_of(server, ids, "2024-07-01")
+    assert [each.account_id for response in responses for each in response.billed_accounts] == ids
+    assert [(response.done_count, response.account_count) for response in responses] == [(2, 5), (3, 5), (5, 5)]
+    assert not responses[0].billed_accounts[0].changed
     for account_id in ids:
         assert shown(await get(server, account_id, "2024-07-01")) == [("USAGE", "60.00", False)]
 

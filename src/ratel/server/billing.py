@@ -37,6 +37,9 @@ from ratel.store.pool import Connection, Database
 CHUNK_ACCOUNTS = 500
 """Accounts that are computed from one snapshot and written in one transaction: few enough to see a run go on."""
 
+RESULTS_MAX = 100
+"""Accounts in one response: the contract says so, and each may have many warnings."""
+
 CHUNKS_AT_ONCE = 2
 """Chunks under way: while one waits for Postgres, another one is computed."""
 
@@ -77,12 +80,18 @@ class BillingServicer(BillingServiceServicer):
         runs = (self._maker.run(ids, key, target_currency) async for ids in chunks)
         async with aclosing(_ahead(runs)) as results:
             async for billed in results:
-                for account_id, found in billed.items():
-                    done += 1
-                    self._bills.labels(_outcome(found)).inc()
-                    response = _response(account_id, key, found)
-                    response.done_count, response.account_count = done, max(count, done)
-                    yield response
+                found = [self._billed(account_id, key, each) for account_id, each in billed.items()]
+                for start in range(0, len(found), RESULTS_MAX):
+                    some = found[start : start + RESULTS_MAX]
+                    done += len(some)
+                    yield pb.RunBillingResponse(billed_accounts=some, done_count=done, account_count=max(count, done))
+
+    def _billed(self, account_id: str, key: BillKey, found: Billed | RatelError) -> pb.BilledAccount:
+        self._bills.labels(_outcome(found)).inc()
+        if isinstance(found, RatelError):
+            return pb.BilledAccount(account_id=account_id, error=status_of(found))
+        bill = _billed_to_proto(account_id, key, found)
+        return pb.BilledAccount(account_id=account_id, bill=bill, changed=found.is_changed)
 
     async def GetBill(self, request: pb.GetBillRequest, context: Context) -> pb.GetBillResponse:
         """Return a bill."""
@@ -198,13 +207,6 @@ async def _ahead(runs: AsyncIterator[Coroutine[None, None, _Results]]) -> AsyncG
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
-
-
-def _response(account_id: str, key: BillKey, found: Billed | RatelError) -> pb.RunBillingResponse:
-    if isinstance(found, RatelError):
-        return pb.RunBillingResponse(account_id=account_id, error=status_of(found))
-    bill = _billed_to_proto(account_id, key, found)
-    return pb.RunBillingResponse(account_id=account_id, bill=bill, changed=found.is_changed)
 
 
 def _billed_to_proto(account_id: str, key: BillKey, billed: Billed) -> bill_pb2.Bill:

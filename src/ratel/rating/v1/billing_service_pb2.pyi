@@ -123,7 +123,39 @@ Global___RunBillingRequest: _TypeAlias = RunBillingRequest  # noqa: Y015
 
 @_typing.final
 class RunBillingResponse(_message.Message):
-    """The result of one account, and how far the run is."""
+    """What came of some accounts, and how far the run is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BILLED_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    DONE_COUNT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_COUNT_FIELD_NUMBER: _builtins.int
+    done_count: _builtins.int
+    """The accounts that are done, these included."""
+    account_count: _builtins.int
+    """The accounts of the run as counted when it began."""
+    @_builtins.property
+    def billed_accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___BilledAccount]:
+        """From 1 to 100 accounts that were done together, in the order of the run."""
+
+    def __init__(
+        self,
+        *,
+        billed_accounts: _abc.Iterable[Global___BilledAccount] | None = ...,
+        done_count: _builtins.int = ...,
+        account_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "billed_accounts", b"billed_accounts", "done_count", b"done_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunBillingResponse: _TypeAlias = RunBillingResponse  # noqa: Y015
+
+@_typing.final
+class BilledAccount(_message.Message):
+    """What a run made of an account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -131,16 +163,10 @@ class RunBillingResponse(_message.Message):
     BILL_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
-    DONE_COUNT_FIELD_NUMBER: _builtins.int
-    ACCOUNT_COUNT_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """The account."""
     changed: _builtins.bool
     """Whether the call stored a new bill or changed what was stored of it."""
-    done_count: _builtins.int
-    """The accounts that are done, this one included."""
-    account_count: _builtins.int
-    """The accounts of the run as counted when it began."""
     @_builtins.property
     def bill(self) -> _bill_pb2.Bill:
         """Its bill, without line items. When nothing is due and none was stored, it has no status and is not stored."""
@@ -156,18 +182,16 @@ class RunBillingResponse(_message.Message):
         bill: _bill_pb2.Bill | None = ...,
         error: _status_pb2.Status | None = ...,
         changed: _builtins.bool = ...,
-        done_count: _builtins.int = ...,
-        account_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bill", b"bill", "error", b"error", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "account_id", b"account_id", "bill", b"bill", "changed", b"changed", "done_count", b"done_count", "error", b"error", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "bill", b"bill", "changed", b"changed", "error", b"error", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["bill", "error"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
-Global___RunBillingResponse: _TypeAlias = RunBillingResponse  # noqa: Y015
+Global___BilledAccount: _TypeAlias = BilledAccount  # noqa: Y015
 
 @_typing.final
 class GetBillRequest(_message.Message):
