@@ -65,7 +65,7 @@ def run(told: Story, frequency: Frequency, row: Sequence[BillInRow], day: date) 
             made.invoice_date,
             BillStatus.PENDING,
             is_stale=False,
-            lines=tuple(replace(line, item=None) for line in made.lines),
+            lines=tuple(line._replace(item=None) for line in made.lines),
             exchange=made.exchange,
         )
     return sorted(bills.values(), key=lambda bill: bill.invoice_date)

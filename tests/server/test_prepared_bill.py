@@ -88,7 +88,7 @@ def plain_bill(
     if any(line.correction for line in bill.lines):
         return None
     contents = [line_to_proto(line, None).SerializeToString(deterministic=True) for line in bill.lines]
-    lines = tuple(replace(line, item=None) for line in bill.lines)
+    lines = tuple(line._replace(item=None) for line in bill.lines)
     return None if owed.unpriced_usages or owed.unattached_usages else NewBill(bill.exchange, lines, tuple(contents))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ratel.core.band import BandUsage
 from ratel.core.money import ZERO, Rounding
@@ -47,8 +47,7 @@ class LineItemKind(StrEnum):
 # --- Workings ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PricedQuantity:
+class PricedQuantity(NamedTuple):
     """A quantity and what the bands make of it.
 
     Attributes:

@@ -1,9 +1,8 @@
 """From what is kept of events to a quantity: one ratio for each combination of segment values (R2.2 to R2.4)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ratel.core.event import Partial
 from ratel.core.meter import Aggregation, CompoundAggregation, Method
@@ -14,8 +13,7 @@ Values: TypeAlias = tuple[str, ...]
 """A value for each of some string fields; ``""`` for a missing one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A quantity as a ratio, so that its units are decided before anything was cut off (R1.6)."""
 
     numerator: Decimal

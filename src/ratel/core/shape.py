@@ -8,8 +8,9 @@ counts days.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 from ratel.core.account import Account, Attachment
@@ -33,6 +34,10 @@ Shape: TypeAlias = tuple[Account, tuple[_Outline, ...], tuple[_Stretch, ...]]
 """An account without id and name, its attachments in the order of their starts, and between which marks they begin."""
 
 _MARKS_MAX: Final = 1_000
+
+_KNOWN: Final = frozenset(("account", "attachments", "plans", "meters", "settings"))
+_more_of: Final = attrgetter(*(each.name for each in fields(RatingContext) if each.name not in _KNOWN))
+_NOTHING_MORE: Final = ((),) * (len(fields(RatingContext)) - len(_KNOWN))
 
 
 def moved_partials(partials: Partials, moved: Moved) -> Partials:
@@ -80,9 +85,7 @@ class Shapes:
     def of(self, context: RatingContext) -> tuple[Shape, Instants] | None:
         """Return an account's shape and instants; None if it has more than attachments, or these more than a time."""
         account, attachments = context.account, in_order_of_start(context.attachments)
-        if context != RatingContext(
-            account, context.attachments, (), context.plans, context.meters, settings=context.settings
-        ):
+        if _more_of(context) != _NOTHING_MORE:
             return None
         if any(each.trial_end or each.accumulation_start for each in attachments):
             return None

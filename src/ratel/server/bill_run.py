@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from ratel.core.bill import sum_by_currency
 from ratel.core.bill_exchange import exchanges_to_bill
@@ -49,8 +49,7 @@ TRIES_MAX: Final = 5
 """How often an account is computed before others are said to keep changing its bills."""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """What a snapshot makes of an account.
 
     Attributes:
@@ -63,8 +62,7 @@ class Made:
     bills: tuple[NewBill, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Billed:
+class Billed(NamedTuple):
     """What came of an account.
 
     Attributes:
@@ -87,8 +85,7 @@ _NOTHING_ELSE: Final = Due((), (), ())
 """What is due beside the bill itself, where no usage is unpriced or unattached."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Surveyed:
+class _Surveyed(NamedTuple):
     """An account before its usage is known.
 
     Attributes:
@@ -330,7 +327,7 @@ def _changes(made: Made, key: BillKey) -> list[BillWrite]:
         writes.append(
             BillWrite(
                 account_no=made.account.account_no,
-                key=replace(key, invoice_date=bill.invoice_date),
+                key=key if bill.invoice_date == key.invoice_date else replace(key, invoice_date=bill.invoice_date),
                 digest=bill.digest,
                 totals=sum_by_currency(line.printed for line in bill.lines),
                 exchange=bill.exchange,

@@ -1,8 +1,8 @@
 """Bills as they are to be stored, with the contents of their lines."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from ratel.core.billing import BillKey, Line, MadeBill
 from ratel.core.currency import BillExchange
@@ -13,8 +13,7 @@ from ratel.store.bill import Spot, read_contents
 from ratel.store.pool import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class NewBill:
+class NewBill(NamedTuple):
     """A bill as it is to be stored, with the content of each line."""
 
     exchange: BillExchange

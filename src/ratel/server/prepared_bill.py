@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from ratel.core.billing import BillInRow, BillKey, ItemKey, Line
 from ratel.core.errors import RatelError
@@ -71,23 +71,22 @@ class ReadyBill:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyAccount:
+class ReadyAccount(NamedTuple):
     """An account whose bill is made of what is ready for its shape."""
 
     context: RatingContext
     instants: Instants
-    _bill: ReadyBill
+    bill: ReadyBill
 
     @property
     def scope(self) -> Scope:
         """Says what to read, of an account of the shape."""
-        return self._bill.prepared.scope
+        return self.bill.prepared.scope
 
     @property
     def moved(self) -> Moved:
         """Says which instants this account has in place of those of ``scope``."""
-        return self._bill.prepared.moved(self.instants)
+        return self.bill.prepared.moved(self.instants)
 
     def make(self, kept: Sequence[Mapping[Values, Partial]], row: Sequence[BillInRow]) -> NewBill | None:
         """Return the account's bill; None where only `make_bills` can tell.
@@ -96,7 +95,7 @@ class ReadyAccount:
             kept: what is kept of the account's events for each of ``scope.reads``, in their order.
             row: all stored bills of the account and frequency.
         """
-        return self._bill.make(self, kept, row)
+        return self.bill.make(self, kept, row)
 
 
 _Catalog: TypeAlias = tuple[int, BillKey]

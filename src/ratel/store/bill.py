@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from asyncpg.pgproto import pgproto
 
@@ -103,8 +103,7 @@ Version: TypeAlias = tuple[int, int]
 NO_BILLS: Final[Version] = (0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBill:
+class StoredBill(NamedTuple):
     """A bill as stored, without its lines."""
 
     account_id: str
@@ -142,8 +141,7 @@ class History:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BillWrite:
+class BillWrite(NamedTuple):
     """A bill to be stored, with the content of each of its lines.
 
     Attributes:

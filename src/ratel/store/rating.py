@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import repeat
-from typing import Final
+from typing import Final, NamedTuple
 
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.counter import Adjustment
@@ -153,8 +153,7 @@ class PlanCache:
         return there
 
 
-@dataclass(frozen=True, slots=True)
-class AccountSnapshot:
+class AccountSnapshot(NamedTuple):
     """An account as the snapshot shows it.
 
     Attributes:
@@ -174,8 +173,7 @@ class AccountSnapshot:
         return tuple(self.account_nos[each] for each in sorted(account_ids)) or (self.account_no,)
 
 
-@dataclass(frozen=True, slots=True)
-class UsageSnapshot:
+class UsageSnapshot(NamedTuple):
     """The usage that a scope needs.
 
     Attributes:

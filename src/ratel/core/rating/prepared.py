@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from ratel.core.account import Account, Attachment
 from ratel.core.account_rating import AccountRating
@@ -58,8 +58,7 @@ class LineTemplate:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PricedLine:
+class PricedLine(NamedTuple):
     """What makes a template a line item; the same object as long as the quantity is the same."""
 
     template: LineTemplate
