@@ -102,6 +102,7 @@ async def count_statements(database: Database, cache: PlanCache, prefix: str, st
     """Rate an account and return how many line items and statements there were."""
     async with counted(database, cache) as (snapshot, statements):
         rating, _ = await rate_in(snapshot, prefix + ACCOUNT.id, asked_of(story))
+        await asyncio.sleep(0)  # who listens is told of the last one in the loop's next turn
         # What is not folded yet, or not backfilled, is read from events at times.
         others = [each for each in statements if each not in (EVENTS_OF_ACCOUNTS, EVENTS_OF_WINDOW)]
         return len(rating.line_items), len(others)
