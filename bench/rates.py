@@ -1,12 +1,14 @@
 """RateAccount: a month of an account with five pricings, against an empty echo and against SQL that sums its events.
 
 That its cost does not grow with the number of events is a figure of its own. Accounts are rated again and again; where
-their usage changes between two calls, and the first time, there is more to do, which two more figures say.
+others write all the time, where their usage changes between two calls, and the first time, there is more to do, which
+three more figures say.
 """
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -22,13 +24,17 @@ from ratel.core.instant import microseconds_from_instant
 from ratel.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
 from ratel.store.pool import Connection
 
-CALLERS = {"rate_one": 1, "rate_many": 128}
+CALLERS = {"rate_one": 1, "rate_many": 128, "rate_busy": 128}
+BUSY = "rate_busy"
 ONCE = ("rate_changed", "rate_first")
 ROUNDS = 5
 EVENTS_PER_ACCOUNT = 500
 EVENTS_PER_MESSAGE = 5_000
 SQL_CALLS = 20
 GROWTH_CALLS = 50
+
+WRITE = "SELECT pg_current_xact_id()"
+WRITE_SECONDS = 0.001
 
 SQL = "one prepared statement that sums the same events; both one caller"
 SUM_EVENTS = """
@@ -57,11 +63,29 @@ async def measure_rates(stack: Stack, scale: Scale, wanted: set[str]) -> list[Fi
             continue
         limits, samples = [], []
         for _ in range(scale.runs):
-            limit, sample = await rates_in_turn(echo, rate, CALLERS[name], scale.call_seconds)
+            async with _writing(stack) if name == BUSY else nullcontext():
+                limit, sample = await rates_in_turn(echo, rate, CALLERS[name], scale.call_seconds)
             limits.append(limit)
             samples.append(sample)
         figures.append(Figure(name, "calls/s", ECHO, samples, limits))
     return figures
+
+
+@asynccontextmanager
+async def _writing(stack: Stack) -> AsyncIterator[None]:
+    """Let transactions end all the time, as where usage comes in, but without its cost."""
+
+    async def write() -> None:
+        while True:
+            await stack.connection.execute(WRITE)
+            await asyncio.sleep(WRITE_SECONDS)
+
+    writing = asyncio.create_task(write())
+    try:
+        yield
+    finally:
+        writing.cancel()
+        await asyncio.wait({writing})
 
 
 async def _once(stack: Stack, scale: Scale, name: str) -> Figure:

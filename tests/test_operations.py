@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from ratel.config import PREFIX, Configuration
 from ratel.server.admission import Admission
 from ratel.server.metrics import CallMetrics, create_pool_wait, create_registry
-from ratel.server.rating import create_batch_size, create_plan_cache
+from ratel.server.rating import create_batch_size, create_plan_cache, create_repeated_answers
 from ratel.server.usage_metrics import create_usage_metrics
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "operations.md").read_text()
@@ -27,6 +27,7 @@ def registry_of_a_server() -> CollectorRegistry:
     create_usage_metrics(registry)
     create_plan_cache(registry)
     create_batch_size(registry)
+    create_repeated_answers(registry)
     return registry
 
 

@@ -4,7 +4,7 @@ The only place that catches everything. What is not an error of ours is a fault 
 the code, and the caller learns no more than that and the request's id.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
@@ -20,6 +20,8 @@ from ratel.core.errors import Invalid, RatelError, Violation
 
 T = TypeVar("T")
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Quick: TypeAlias = Callable[[bytes], Awaitable[bytes | None]]
+"""Answers a request by its bytes, as the method would; None where only the method can. Raises what that may raise."""
 
 DOMAIN = "ratel"
 STATUS_CODES: Mapping[type[RatelError], grpc.StatusCode] = {

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from ratel.core.errors import FieldInvalid
 from ratel.server.admission import Admission
 from ratel.server.call import Call
-from ratel.server.errors import Context
+from ratel.server.errors import Context, Quick
 from ratel.server.message import stream_request
 from ratel.server.metrics import CallMetrics, MethodMetrics
 from ratel.server.request import check_request
@@ -47,11 +47,17 @@ class Methods(grpc.GenericRpcHandler):
 
     Stands where generated code expects a server, and takes methods by name only. To gRPC all of them are one handler:
     for each call, of whatever method, it looks at every method that is registered with it by name.
+
+    Args:
+        metrics: counts calls.
+        admission: lets them in.
+        quick: what answers methods, by path, before their requests are read.
     """
 
-    def __init__(self, metrics: CallMetrics, admission: Admission) -> None:
+    def __init__(self, metrics: CallMetrics, admission: Admission, quick: Mapping[str, Quick]) -> None:
         self._metrics = metrics
         self._admission = admission
+        self._quick = quick
         self._handlers: dict[str, Handler] = {}
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
@@ -71,11 +77,11 @@ class Methods(grpc.GenericRpcHandler):
         kind, attribute, make_handler, wrap = SHAPES[handler.request_streaming, handler.response_streaming]
         metrics = self._metrics.of_method(path, kind)
         deserialize = DESERIALIZERS.get(path, handler.request_deserializer)
-        around = Around(path, metrics, self._admission, handler.request_streaming, deserialize)
+        around = Around(path, metrics, self._admission, handler.request_streaming, deserialize, self._quick.get(path))
         wrapped: Handler = make_handler(
             wrap(around, getattr(handler, attribute)),
             around.deserialize if handler.request_streaming else None,
-            handler.response_serializer,
+            lambda response: response if type(response) is bytes else response.SerializeToString(),
         )
         return wrapped
 
@@ -86,6 +92,7 @@ class Around:
 
     Attributes:
         is_stream: whether callers send many messages, for as long as they like.
+        quick: answers before a request is read, where it can.
     """
 
     path: str
@@ -93,6 +100,7 @@ class Around:
     admission: Admission
     is_stream: bool
     _deserialize: Any
+    quick: Quick | None
 
     def deserialize(self, data: bytes) -> Message | Malformed:
         """Return a message of the method."""
@@ -109,6 +117,13 @@ class Around:
     def enter(self, call: Call) -> None:
         """Let a call in, or refuse it."""
         call.leave = self.admission.enter(is_stream=self.is_stream)
+
+    async def answer_quickly(self, request: bytes) -> bytes | None:
+        """Answer a request before it is read, or leave it to the method."""
+        answer = None if self.quick is None else await self.quick(request)
+        if answer is not None:
+            self.metrics.received += 1
+        return answer
 
     def read(self, request: Any) -> Any:
         """Return what a method is given of its caller: a stream of messages or the only one, checked."""
@@ -137,7 +152,9 @@ def _one(around: Around, method: Method) -> Method:
     async def answer(request: Any, context: Context) -> Any:
         async with around.call(context) as call:
             around.enter(call)
-            response = await method(around.read(request), context)
+            response: Any = await around.answer_quickly(request) if around.quick else None
+            if response is None:
+                response = await method(around.read(request), context)
             around.metrics.sent += 1
             return response
 

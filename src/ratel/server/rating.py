@@ -1,7 +1,7 @@
 """RatingService: what usage costs, and why. Writes nothing but the usage that streams record."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -17,16 +17,18 @@ from ratel.core.rating.scope import Scope, check_asked, survey
 from ratel.core.tail import Tail
 from ratel.rating.v1 import account_rating_pb2, rating_service_pb2, rating_service_pb2_grpc
 from ratel.server.account_chunk import account_chunks
+from ratel.server.answers import Answers
 from ratel.server.convert.accumulated import accumulated_usage_to_proto, accumulating_from_proto
 from ratel.server.convert.prepared import PreparedRating
 from ratel.server.convert.purchase import quote_add_on_to_proto
 from ratel.server.convert.quote import quote_to_proto
 from ratel.server.convert.rating import account_rating_to_proto
 from ratel.server.convert.value import period_from_proto
-from ratel.server.errors import Context, status_of
+from ratel.server.errors import Context, Quick, status_of
 from ratel.server.usage_stream import Source, answers_to
 from ratel.store.add_on import ADD_ONS
 from ratel.store.known import Known, KnownAccounts
+from ratel.store.moment import Moment, Moments
 from ratel.store.pool import Database
 from ratel.store.question import question_of
 from ratel.store.rating import AccountSnapshot, PlanCache, UsageSnapshot, rating_snapshot, slices_of
@@ -48,17 +50,25 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         cache: Compiled plans, for the life of the process.
         tail: What this process remembers of usage that is not in the rollups yet.
         charges: Where the answers to streams come from.
-        observe: Told how many accounts were read together.
+        registry: Where it is measured what calls share and what they need not do again.
     """
 
     def __init__(
-        self, database: Database, cache: PlanCache, tail: Tail, charges: Charges, observe: Callable[[int], None]
+        self, database: Database, cache: PlanCache, tail: Tail, charges: Charges, registry: CollectorRegistry
     ) -> None:
         self._database = database
         self._cache = cache
         self._tail = tail
         self._charges = charges
-        self._known: KnownAccounts[PreparedRating] = KnownAccounts(database, tail, observe)
+        self._moments = Moments(database)
+        self._answers = Answers(self._moments, create_repeated_answers(registry).inc)
+        observe = create_batch_size(registry).observe
+        self._known: KnownAccounts[PreparedRating] = KnownAccounts(database, tail, self._moments, observe)
+
+    @property
+    def quick(self) -> Mapping[str, Quick]:
+        """What answers some methods before their requests are read, where it can."""
+        return {"RateAccount": self._answers.get}
 
     async def Quote(
         self, request: rating_service_pb2.QuoteRequest, context: Context
@@ -81,10 +91,14 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         asked = asked_from_proto(request)
         response = rating_service_pb2.RateAccountResponse()
         found = await self._known.read(request.account_id, asked)
-        if found is None or not found[0].value.fill(response.account_rating, found[1]):
-            (surveyed,) = await self._survey([request.account_id], asked)
-            response.account_rating.CopyFrom(_rated(surveyed))
-            self._learn(asked, surveyed)
+        if found is not None and found.known.value.fill(response.account_rating, found.kept):
+            self._answers.keep(request, response, found.moment)
+            return response
+        (surveyed,), moment = await self._survey([request.account_id], asked)
+        response.account_rating.CopyFrom(_rated(surveyed))
+        self._learn(asked, surveyed)
+        self._moments.note(moment)
+        self._answers.keep(request, response, moment)
         return response
 
     async def RateAccounts(
@@ -93,7 +107,8 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         """Rate many accounts; a chunk is read when the caller has taken the one before."""
         asked = asked_from_proto(request)
         async for ids in account_chunks(self._database, request.account_ids, CHUNK_ACCOUNTS):
-            for account_id, surveyed in zip(ids, await self._survey(ids, asked), strict=True):
+            every, _ = await self._survey(ids, asked)
+            for account_id, surveyed in zip(ids, every, strict=True):
                 yield _response(account_id, surveyed)
                 await asyncio.sleep(0)  # other calls go on between two accounts
 
@@ -130,14 +145,15 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
             question = question_of(slices_of(account, scope, usage.definitions))
             self._known.learn(asked, Known(account, question, PreparedRating(prepared, account.revision)))
 
-    async def _survey(self, ids: Sequence[str], asked: Period) -> list["Surveyed"]:
-        """Read what the rating of some accounts needs, all from one snapshot, which ends before anything is rated."""
+    async def _survey(self, ids: Sequence[str], asked: Period) -> tuple[list["Surveyed"], Moment | None]:
+        """Read what the rating of some accounts needs, all of one moment; it is over before anything is rated."""
         async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
             accounts = await snapshot.accounts(ids, asked)
             scopes = [_scope_of(account_id, accounts.get(account_id), asked) for account_id in ids]
             known = [each for each in scopes if not isinstance(each, RatelError)]
             usages = iter(await snapshot.usages(known))
-            return [each if isinstance(each, RatelError) else (*each, next(usages)) for each in scopes]
+            surveyed = [each if isinstance(each, RatelError) else (*each, next(usages)) for each in scopes]
+            return surveyed, snapshot.moment
 
 
 def asked_from_proto(request: Asked) -> Period:
@@ -194,6 +210,12 @@ def create_batch_size(registry: CollectorRegistry) -> Histogram:
     """Return the histogram of how many accounts were read together."""
     text = "Accounts whose usage one statement read, for calls that came at once; of those that were rated before."
     return Histogram("ratel_read_accounts", text, buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry)
+
+
+def create_repeated_answers(registry: CollectorRegistry) -> Counter:
+    """Return the counter of ratings that were not made again."""
+    text = "Ratings that were answered as they were before, because nothing at all had been written since."
+    return Counter("ratel_repeated_answers", text, registry=registry)
 
 
 def create_plan_cache(registry: CollectorRegistry) -> PlanCache:

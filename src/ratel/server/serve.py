@@ -102,7 +102,8 @@ async def running(configuration: Configuration, database_url: str) -> AsyncItera
         services = await stack.enter_async_context(open_services(configuration, database_url, registry, admission))
         metrics_target = _start_metrics(stack, registry, configuration.metrics_listen)
         server = _create_server(configuration)
-        methods = Methods(CallMetrics(registry), admission)
+        quick = {f"/{service.name}/{name}": answer for service in services for name, answer in service.quick.items()}
+        methods = Methods(CallMetrics(registry), admission, quick)
         checks = await _register(methods, services)
         server.add_generic_rpc_handlers((methods,))
         target = _listen(server, configuration.listen)

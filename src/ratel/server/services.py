@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,9 +24,10 @@ from ratel.server.bill_run import BillMaker
 from ratel.server.billing import BillingServicer
 from ratel.server.catalog import Catalog
 from ratel.server.charges import Charging
+from ratel.server.errors import Quick
 from ratel.server.metering import CONNECTIONS, open_metering
 from ratel.server.metrics import create_pool_wait
-from ratel.server.rating import RatingServicer, create_batch_size, create_plan_cache
+from ratel.server.rating import RatingServicer, create_plan_cache
 from ratel.server.usage import UsageServicer
 from ratel.server.usage_stream import Source, StreamEnd
 from ratel.store.migrate import check_schema
@@ -37,11 +38,19 @@ from ratel.usage.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_se
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service of the contracts: the file that describes it, what registers it, and what answers it."""
+    """One service of the contracts.
+
+    Attributes:
+        file: describes it.
+        add: registers it.
+        servicer: answers it.
+        quick: what answers some of its methods, by name, before their requests are read.
+    """
 
     file: FileDescriptor
     add: Callable[[Any, grpc.aio.Server], None]
     servicer: object
+    quick: Mapping[str, Quick] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -79,15 +88,15 @@ async def open_services(
         async with open_metering(own, registry, future, retention_days=configuration.event_retention_days) as metering:
             end = StreamEnd(admission.draining, configuration.connection_age_seconds)
             usage = UsageServicer(database, metering, end)
-            cache, batch_size = create_plan_cache(registry), create_batch_size(registry)
+            cache = create_plan_cache(registry)
             charges = Source(metering.ingest.room, Charging(database, cache, metering).take_in, end)
-            rating = RatingServicer(database, cache, metering.tail, charges, batch_size.observe)
+            rating = RatingServicer(database, cache, metering.tail, charges, registry)
             billing = BillingServicer(database, BillMaker(database, cache, metering.tail), registry)
             yield [
                 Service(catalog_service_pb2.DESCRIPTOR, add_CatalogServiceServicer_to_server, Catalog(database)),
                 Service(account_service_pb2.DESCRIPTOR, add_AccountServiceServicer_to_server, Accounts(database)),
                 Service(usage_service_pb2.DESCRIPTOR, add_UsageServiceServicer_to_server, usage),
-                Service(rating_service_pb2.DESCRIPTOR, add_RatingServiceServicer_to_server, rating),
+                Service(rating_service_pb2.DESCRIPTOR, add_RatingServiceServicer_to_server, rating, rating.quick),
                 Service(billing_service_pb2.DESCRIPTOR, add_BillingServiceServicer_to_server, billing),
             ]
 

@@ -8,7 +8,7 @@ catalog, the usage is the answer; else, and wherever more must be read, the call
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,11 +18,11 @@ from ratel.core.event import Partial
 from ratel.core.period import Period
 from ratel.core.quantity import Values
 from ratel.core.tail import Tail
+from ratel.store.moment import Moment, Moments
 from ratel.store.pool import Connection, Database
 from ratel.store.quantity import READ_USAGE
 from ratel.store.question import Asking, Question, add_remembered
-from ratel.store.rating import SELECT_ACCOUNTS, AccountSnapshot, account_parameters
-from ratel.store.resource import Row
+from ratel.store.rating import SELECT_ACCOUNTS, AccountSnapshot, account_parameters, identity_of
 
 T = TypeVar("T")
 
@@ -73,6 +73,19 @@ class Known(Generic[T]):
     value: T
 
 
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """What was found of a known account.
+
+    Attributes:
+        moment: of which it is; None if that cannot be told.
+    """
+
+    known: Known[T]
+    kept: Kept
+    moment: Moment | None
+
+
 _Key: TypeAlias = tuple[str, Period]
 
 
@@ -81,7 +94,7 @@ class _Waiting(Generic[T]):
     """Somebody who waits for an account's usage."""
 
     known: Known[T]
-    future: "asyncio.Future[Kept | None]"
+    future: "asyncio.Future[Found[T] | None]"
 
 
 class KnownAccounts(Generic[T]):
@@ -90,18 +103,20 @@ class KnownAccounts(Generic[T]):
     Args:
         database: where they are; its connections have settings for look-ups.
         tail: what this process remembers of usage.
+        moments: told which were seen.
         observe: told how many accounts were read together.
     """
 
-    def __init__(self, database: Database, tail: Tail, observe: Callable[[int], None]) -> None:
+    def __init__(self, database: Database, tail: Tail, moments: Moments, observe: Callable[[int], None]) -> None:
         self._database = database
         self._tail = tail
+        self._moments = moments
         self._observe = observe
         self._known: OrderedDict[_Key, Known[T]] = OrderedDict()
         self._waiting: dict[Period, list[_Waiting[T]]] = {}
         self._expected = 1
         self._lingering: asyncio.TimerHandle | None = None
-        self._batches: set[asyncio.Task[list[Kept | None]]] = set()
+        self._batches: set[asyncio.Task[list[Found[T] | None]]] = set()
 
     def knows(self, asked: Period, account: AccountSnapshot) -> bool:
         """Tell whether an account is known as it is."""
@@ -116,8 +131,8 @@ class KnownAccounts(Generic[T]):
         while len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
 
-    async def read(self, account_id: str, asked: Period) -> tuple[Known[T], Kept] | None:
-        """Return what is known of an account, and its usage of the same moment; None if it must be read afresh.
+    async def read(self, account_id: str, asked: Period) -> Found[T] | None:
+        """Return what is known of an account, with its usage of a moment; None if it must be read afresh.
 
         Raises:
             DatabaseUnavailable: it cannot be reached.
@@ -126,11 +141,10 @@ class KnownAccounts(Generic[T]):
         known = self._known.get((account_id, asked))
         if known is None:
             return None
-        future: asyncio.Future[Kept | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Found[T] | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(asked, []).append(_Waiting(known, future))
         self._start_batches()
-        kept = await future
-        return None if kept is None else (known, kept)
+        return await future
 
     def _start_batches(self, *, is_late: bool = False) -> None:
         """Read those who wait, as far as statements may be under way, when as many wait as before or it is late."""
@@ -159,7 +173,7 @@ class KnownAccounts(Generic[T]):
         self._lingering = None
         self._start_batches(is_late=True)
 
-    def _end_batch(self, batch: Sequence[_Waiting[T]], reading: "asyncio.Task[list[Kept | None]]") -> None:
+    def _end_batch(self, batch: Sequence[_Waiting[T]], reading: "asyncio.Task[list[Found[T] | None]]") -> None:
         """Tell all of a batch what was found, or why nothing was, and go on with those who came meanwhile."""
         self._batches.discard(reading)
         self._observe(len(batch))
@@ -174,26 +188,25 @@ class KnownAccounts(Generic[T]):
                 each.future.set_result(reading.result()[place])
         self._start_batches()
 
-    async def _read_connected(self, asked: Period, batch: Sequence[Known[T]]) -> list[Kept | None]:
+    async def _read_connected(self, asked: Period, batch: Sequence[Known[T]]) -> list[Found[T] | None]:
         async with self._database.connection() as connection:
             return await self._read(connection, asked, batch)
 
-    async def _read(self, connection: Connection, asked: Period, batch: Sequence[Known[T]]) -> list[Kept | None]:
+    async def _read(self, connection: Connection, asked: Period, batch: Sequence[Known[T]]) -> list[Found[T] | None]:
         asking = Asking([known.question for known in batch])
         ids = [known.account.context.account.id for known in batch]
         parameters = (*account_parameters(ids, asked), *asking.parameters(asked.start, asked.end or asked.start))
         rows = await connection.fetch(READ_KNOWN, *parameters)
+        moment: Moment | None = rows[0]["moment"]
+        self._moments.note(moment)
         rest = asking.take(rows[0]["usage"] or ())
         windows = asking.all_windows
         if rest.backfilling or rest.lacking(windows) or add_remembered(self._tail, rest.pending, windows):
             return [None] * len(batch)
-        seen = {row["id"]: identity_of(row) for row in rows}
+        seen = {row["id"]: identity_of(tuple(row)[:-1]) for row in rows}
         return [
-            known.question.give(windows) if known.account.identity == seen.get(account_id) else None
+            Found(known, known.question.give(windows), moment)
+            if known.account.identity == seen.get(account_id)
+            else None
             for account_id, known, windows in zip(ids, batch, asking.windows, strict=True)
         ]
-
-
-def identity_of(row: Row) -> Hashable:
-    """Return all that is known of an account, the catalog's revision included, from a row with its usage behind."""
-    return tuple(row)[:-1]

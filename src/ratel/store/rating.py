@@ -28,6 +28,7 @@ from ratel.core.window import Read
 from ratel.store.account import account_from_row
 from ratel.store.definition import read_definitions
 from ratel.store.family import Family, coverages_from_row, family_from_row
+from ratel.store.moment import MOMENT, Moment
 from ratel.store.plan_catalog import load_catalog
 from ratel.store.pool import Connection, Database
 from ratel.store.promotion import promotion_from_row
@@ -39,8 +40,8 @@ from ratel.store.resource import Row
 # looked up account by account, by index: many accounts cost as much each as one. Attachments reach back to the first
 # grant that still acts, since what it gave before may count; those of children to the beginning, since what accumulates
 # for the parent does.
-SELECT_ACCOUNTS = """
-    SELECT revision, asked.*, attachments, adjustments, grants, children, parent_coverages
+SELECT_ACCOUNTS = f"""
+    SELECT revision, asked.*, attachments, adjustments, grants, children, parent_coverages, (SELECT {MOMENT}) AS moment
     FROM catalog_revisions
     LEFT JOIN (
         SELECT id, account_no, name, epoch, currency, credit_application_order, parent_account_no, child_billing,
@@ -92,7 +93,7 @@ SELECT_ACCOUNTS = """
         FROM attachments
         WHERE account_no = asked.parent_account_no AND start_time < $3 AND (end_time IS NULL OR end_time > $2)
     ) AS parent ON true
-"""
+"""  # nosec B608: made of a constant
 
 PROMOTION_COLUMNS: Final = (
     *("name", "plan_id", "pricing_id", "segment_fields", "segment_values", "percentage", "fixed_amount"),
@@ -208,6 +209,12 @@ class RatingSnapshot:
         self._cache = cache
         self._tail = tail
         self._known = _Known(0)
+        self._moment: Moment | None = None
+
+    @property
+    def moment(self) -> Moment | None:
+        """Which moment it is, after `accounts`; None if that cannot be told."""
+        return self._moment
 
     @property
     def connection(self) -> Connection:
@@ -221,6 +228,7 @@ class RatingSnapshot:
         """
         rows = await self._connection.fetch(SELECT_ACCOUNTS, *account_parameters(ids, asked))
         self._known = self._cache.at(rows[0]["revision"])
+        self._moment = rows[0]["moment"]
         rows = [row for row in rows if row["id"] is not None]
         families = {row["id"]: family_from_row(row) for row in rows}
         attached = (each for found in families.values() for each in found.all_attachments)
@@ -288,7 +296,12 @@ class RatingSnapshot:
             children=family.children,
             parent_coverages=coverages_from_row(row),
         )
-        return AccountSnapshot(row["account_no"], context, self._known.revision, tuple(row), family.account_nos)
+        return AccountSnapshot(row["account_no"], context, self._known.revision, identity_of(row), family.account_nos)
+
+
+def identity_of(row: Iterable[object]) -> tuple[object, ...]:
+    """Return all that a row tells of an account, the catalog's revision included, but not its moment."""
+    return tuple(row)[:-1]
 
 
 @asynccontextmanager

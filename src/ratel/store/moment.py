@@ -1,0 +1,94 @@
+"""Which moment of the database it is: as long as it is the same, everything that can be read is the same.
+
+A snapshot of Postgres is the transactions that it sees: those before one, but for some that are still under way. Who
+sees the same transactions sees the same rows, whoever writes them and wherever. So one small statement, after a call
+has begun, proves that what was read before is still all there is: whatever was acknowledged before would show.
+"""
+
+import asyncio
+from typing import Final, TypeAlias
+
+from ratel.store.pool import Database
+
+Moment: TypeAlias = str
+"""Names a moment; never that of another one. Moments are equal or not, and have no order."""
+
+# Of the statement's own snapshot. Another server may have counted to the same transactions: after a failover, or on a
+# restored backup. Null where a snapshot does not say all: on a standby, and with Citus, whose nodes have snapshots of
+# their own.
+MOMENT: Final = """
+    CASE WHEN NOT pg_is_in_recovery() AND current_setting('citus.version', true) IS NULL
+        THEN pg_current_snapshot()::text || ' ' || pg_postmaster_start_time()::text
+    END
+"""
+SELECT_MOMENT = f"SELECT {MOMENT} AS moment"  # nosec B608: made of a constant
+
+
+class Moments:
+    """The moments that this process has seen.
+
+    Args:
+        database: outside transactions, each of whose statements sees a moment of its own.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._last: Moment | None = None
+        self._is_quiet = False
+        self._waiting: list[asyncio.Future[Moment | None]] = []
+        self._served: list[asyncio.Future[Moment | None]] = []
+        self._reading: asyncio.Task[Moment | None] | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the last two statements saw the same moment, so that the next may well do so too."""
+        return self._is_quiet
+
+    def note(self, moment: Moment | None) -> None:
+        """Take note of the moment that a statement saw."""
+        self._is_quiet = moment is not None and moment == self._last
+        self._last = moment
+
+    async def now(self) -> Moment | None:
+        """Return a moment between call and return, shared by all who wait; None if it cannot be told.
+
+        Raises:
+            DatabaseUnavailable: it cannot be reached.
+            Overloaded: no connection came free in time.
+        """
+        future: asyncio.Future[Moment | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        if self._reading is None:
+            self._begin()
+        return await future
+
+    def _begin(self) -> None:
+        self._reading = asyncio.create_task(self._read())
+        self._reading.add_done_callback(self._end)
+
+    async def _read(self) -> Moment | None:
+        async with self._database.connection() as connection:
+            # Who comes from here on may have seen something acknowledged that this statement does not see.
+            self._served, self._waiting = self._waiting, []
+            moment: Moment | None = await connection.fetchval(SELECT_MOMENT)
+            return moment
+
+    def _end(self, reading: "asyncio.Task[Moment | None]") -> None:
+        """Tell all who were served, or who waited for a connection that did not come, and go on with the others."""
+        if not self._served:
+            self._served, self._waiting = self._waiting, []
+        served, self._served, self._reading = self._served, [], None
+        error = None if reading.cancelled() else reading.exception()
+        if error is None and not reading.cancelled():
+            self.note(reading.result())
+        for each in served:
+            if each.done():
+                continue  # its caller is gone
+            if reading.cancelled():
+                each.cancel()
+            elif error is not None:
+                each.set_exception(error)
+            else:
+                each.set_result(reading.result())
+        if self._waiting:
+            self._begin()
