@@ -62,6 +62,26 @@ class Charge(NamedTuple):
     band_usages: tuple[BandUsage, ...]
 
 
+class Reached(NamedTuple):
+    """The band that some units end in.
+
+    Attributes:
+        place: of the band among all.
+        units: the units priced there.
+        block_count: whole blocks of them; None without blocks.
+        fixed_price: charged for entering; zero for negative units.
+        amount: of this band.
+        total: of all bands.
+    """
+
+    place: int
+    units: Decimal
+    block_count: Decimal | None
+    fixed_price: Decimal
+    amount: Decimal
+    total: Decimal
+
+
 _NOTHING: Final = Charge(ZERO, ())
 
 
@@ -95,7 +115,8 @@ class Bands:
     def _sum_up(self) -> None:
         """Work out each band as if passed in full, and what those before each band come to."""
         widths = [upper - lower for lower, upper in zip(self._limits, self._limits[1:], strict=False)]
-        passed = tuple(self._usage(index, width) for index, width in enumerate(widths)) if self.cumulative else ()
+        inside = (self._inside(index, width, ZERO) for index, width in enumerate(widths))
+        passed = tuple(map(self._usage, inside)) if self.cumulative else ()
         before = [ZERO]
         for usage in passed:
             before.append(before[-1] + usage.amount)
@@ -105,14 +126,21 @@ class Bands:
     @exact
     def price(self, units: Decimal) -> Charge:
         """Return F(units) with its workings: one band usage for each band entered, or for the one reached."""
-        reached = self._reached(units)
+        reached = self.reach(units)
         if reached is None:
             return _NOTHING
+        passed = self._passed[: reached.place] if self.cumulative else ()
+        return Charge(reached.total, (*passed, self._usage(reached)))
+
+    @exact
+    def reach(self, units: Decimal) -> Reached | None:
+        """Return where units end, which is all of `price` that depends on them; None where nothing is charged."""
+        index = self._reached(units)
+        if index is None:
+            return None
         if not self.cumulative:
-            usage = self._usage(reached, units)
-            return Charge(usage.amount, (usage,))
-        usage = self._usage(reached, units - self._limits[reached])
-        return Charge(self._before[reached] + usage.amount, (*self._passed[:reached], usage))
+            return self._inside(index, units, ZERO)
+        return self._inside(index, units - self._limits[index], self._before[index])
 
     @exact
     def amount(self, units: Decimal) -> Decimal:
@@ -168,12 +196,17 @@ class Bands:
             return bisect_left(self._limits, units) - 1
         return 0 if units or self.charge_zero else None
 
-    def _usage(self, index: int, units: Decimal) -> BandUsage:
+    def _inside(self, index: int, units: Decimal, before: Decimal) -> Reached:
+        band = self.bands[index]
+        fixed_price = band.fixed_price if units >= ZERO else ZERO
+        count = None if band.block_size is None else _count_blocks(units, band.block_size)
+        amount = fixed_price + band.unit_price * (units if count is None else count)
+        return Reached(index, units, count, fixed_price, amount, before + amount)
+
+    def _usage(self, reached: Reached) -> BandUsage:
+        index, units, block_count, fixed_price, amount, _ = reached
         band = self.bands[index]
         upper_limit = self._limits[index + 1] if index + 1 < len(self._limits) else None
-        fixed_price = band.fixed_price if units >= ZERO else ZERO
-        block_count = None if band.block_size is None else _count_blocks(units, band.block_size)
-        amount = fixed_price + band.unit_price * (units if block_count is None else block_count)
         return BandUsage(band.lower_limit, upper_limit, units, block_count, band.unit_price, fixed_price, amount)
 
     def _amount(self, index: int, units: Decimal) -> Decimal:

@@ -81,8 +81,8 @@ def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
 
 _PLAIN: Final = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
 
-# A text this short is inside both limits on digits, whatever it says.
-_SHORT: Final = DECIMAL_FRACTION_DIGITS_MAX + 1
+SHORT_LENGTH: Final = DECIMAL_FRACTION_DIGITS_MAX + 1
+"""A text this short is inside both limits on digits, whatever it says."""
 
 
 def decimal_from_text(text: str) -> Decimal:
@@ -97,7 +97,7 @@ def decimal_from_text(text: str) -> Decimal:
     match = _PLAIN.fullmatch(text)
     if match is None:
         raise DecimalInvalid("must be a plain decimal such as -12.50")
-    if len(text) > _SHORT:
+    if len(text) > SHORT_LENGTH:
         _check_digits(match[1], match[2] or "")
     value = Decimal(text)
     return value or value.copy_abs()
@@ -113,7 +113,7 @@ def scaled_from_text(text: str) -> tuple[int, int]:
     if match is None:
         raise DecimalInvalid("must be a plain decimal such as -12.50")
     fraction = match[2]
-    if len(text) > _SHORT:
+    if len(text) > SHORT_LENGTH:
         _check_digits(match[1], fraction or "")
     return (int(text), 0) if fraction is None else (int(text.replace(".", "", 1)), len(fraction))
 
@@ -238,6 +238,15 @@ def round_amount(amount: Decimal, currency: str, mode: RoundingMode = RoundingMo
     exponent(currency)
     rounded = amount.quantize(_STEPS[currency], _DECIMAL_ROUNDING[mode], _ROUNDING)
     return rounded or rounded.copy_abs()
+
+
+def rounded_text(amount: Decimal, currency: str) -> str:
+    """Round an exact amount, half away from zero, and write it with exactly the digits of its currency.
+
+    Raises:
+        CurrencyUnknown: see `exponent`.
+    """
+    return format(round_amount(amount, currency), "f")
 
 
 def check_amount(amount: Decimal, currency: str) -> Decimal:

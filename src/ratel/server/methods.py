@@ -118,13 +118,6 @@ class Around:
         """Let a call in, or refuse it."""
         call.leave = self.admission.enter(is_stream=self.is_stream)
 
-    async def answer_quickly(self, request: bytes) -> bytes | None:
-        """Answer a request before it is read, or leave it to the method."""
-        answer = None if self.quick is None else await self.quick(request)
-        if answer is not None:
-            self.metrics.received += 1
-        return answer
-
     def read(self, request: Any) -> Any:
         """Return what a method is given of its caller: a stream of messages or the only one, checked."""
         return self._read_all(request) if self.is_stream else self._check(self.deserialize(request))
@@ -149,12 +142,16 @@ class Around:
 
 
 def _one(around: Around, method: Method) -> Method:
+    quick: Callable[[bytes], Any] | None = around.quick
+
     async def answer(request: Any, context: Context) -> Any:
         async with around.call(context) as call:
             around.enter(call)
-            response: Any = await around.answer_quickly(request) if around.quick else None
+            response = None if quick is None else await quick(request)
             if response is None:
                 response = await method(around.read(request), context)
+            else:
+                around.metrics.received += 1
             around.metrics.sent += 1
             return response
 

@@ -25,6 +25,7 @@ from ratel.server.convert.quote import quote_to_proto
 from ratel.server.convert.rating import account_rating_to_proto
 from ratel.server.convert.value import period_from_proto
 from ratel.server.errors import Context, Quick, status_of
+from ratel.server.quotes import Quotes
 from ratel.server.usage_stream import Source, answers_to
 from ratel.store.add_on import ADD_ONS
 from ratel.store.known import Known, KnownAccounts
@@ -60,6 +61,7 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         self._cache = cache
         self._tail = tail
         self._charges = charges
+        self._quotes = Quotes()
         self._moments = Moments(database)
         self._answers = Answers(self._moments, create_repeated_answers(registry).inc)
         observe = create_batch_size(registry).observe
@@ -68,13 +70,15 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
     @property
     def quick(self) -> Mapping[str, Quick]:
         """What answers some methods before their requests are read, where it can."""
-        return {"RateAccount": self._answers.get}
+        return {"Quote": self._quotes.answer, "RateAccount": self._answers.get}
 
     async def Quote(
         self, request: rating_service_pb2.QuoteRequest, context: Context
     ) -> rating_service_pb2.QuoteResponse:
         """Price a quantity with given bands."""
-        return quote_to_proto(request)
+        response = quote_to_proto(request)
+        self._quotes.prepare(request)
+        return response
 
     async def QuoteAddOn(
         self, request: rating_service_pb2.QuoteAddOnRequest, context: Context

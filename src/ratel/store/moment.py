@@ -2,7 +2,8 @@
 
 A snapshot of Postgres is the transactions that it sees: those before one, but for some that are still under way. Who
 sees the same transactions sees the same rows, whoever writes them and wherever. So one small statement, after a call
-has begun, proves that what was read before is still all there is: whatever was acknowledged before would show.
+has begun, proves that what was read before is still all there is: whatever was acknowledged before would show. (What
+is written to other databases of the same server shows too: then more is read again than need be.)
 """
 
 import asyncio

@@ -153,6 +153,11 @@ class Database:
             raise
 
     async def _wait(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()  # at once, so without a timer
+            if self._observe_wait is not None:
+                self._observe_wait(0)
+            return
         start = time.perf_counter()
         try:
             async with asyncio.timeout(self._limits.wait_seconds):

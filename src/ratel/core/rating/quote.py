@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
-from ratel.core.band import Bands
+from ratel.core.band import Bands, Reached
 from ratel.core.bill import PricedQuantity
-from ratel.core.money import Rounding, divide, exact
+from ratel.core.money import Rounding, divide, exact, round_units
 from ratel.core.quantity import Quantity
 
 
@@ -12,6 +12,15 @@ from ratel.core.quantity import Quantity
 def quote(quantity: Decimal, quantity_per_unit: Decimal, rounding: Rounding, bands: Bands) -> PricedQuantity:
     """Price a quantity (R1); ``quantity_per_unit`` is above zero."""
     return price_quantity(Quantity(quantity), quantity_per_unit, rounding, bands)
+
+
+@exact
+def reach_quoted(
+    quantity: Decimal, quantity_per_unit: Decimal, rounding: Rounding, bands: Bands
+) -> tuple[Decimal, Reached | None]:
+    """Return the units of a quantity and where in the bands they end: what of `quote` depends on the quantity."""
+    units = round_units(quantity, quantity_per_unit, rounding)
+    return units, bands.reach(units)
 
 
 def price_quantity(
