@@ -74,17 +74,8 @@ class LineShape:
         if self.service_places != NOWHERE:
             start, service_end = period_at(item.service, self.service_places, instants)
             between += _framed(map(key_text, (start, service_end)))
-        return Line(
-            number=number,
-            key=digest_of_framed(before + attachment + between + after),
-            kind=item.kind,
-            source_id=item.source_id,
-            pricing_id=item.pricing_id,
-            service_end=service_end,
-            currency=item.currency,
-            amount=amounts[0],
-            exact_amount=amounts[1],
-        )
+        key = digest_of_framed(before + attachment + between + after)
+        return Line(number, key, item.kind, item.source_id, item.pricing_id, service_end, item.currency, *amounts)
 
 
 Filled: TypeAlias = tuple[LineShape, PricedLine | None]

@@ -10,9 +10,11 @@ from ratel.core.errors import RatelError
 from ratel.core.event import Partial
 from ratel.core.prepared_bill import LineShape, PreparedBill, prepare_bill
 from ratel.core.quantity import Values
+from ratel.core.rating.prepared import PricedLine
 from ratel.core.rating.scope import RatingContext, Scope, in_order_of_start
 from ratel.core.segment import framed
 from ratel.core.shape import Instants, Moved, Shape, Shapes
+from ratel.rating.v1.line_item_pb2 import LineItem
 from ratel.server.convert.prepared import FilledMessage, fill_times
 from ratel.server.convert.rating import line_item_to_proto
 from ratel.server.new_bill import NewBill
@@ -29,7 +31,7 @@ class ReadyBill:
     """What the bills of accounts of one shape have in common, with the messages of their lines."""
 
     prepared: PreparedBill
-    _messages: dict[LineShape, FilledMessage] = field(default_factory=dict)
+    _messages: dict[tuple[LineShape, int], FilledMessage] = field(default_factory=dict)
 
     def make(
         self, own: "ReadyAccount", kept: Sequence[Mapping[Values, Partial]], row: Sequence[BillInRow]
@@ -53,8 +55,7 @@ class ReadyBill:
                     return None  # a correction
                 continue
             lines.append(line)
-            known = self._message_of(shape)
-            message = known.message if priced is None else known.of(priced)
+            message = self._message_of(shape, priced)
             message.line_number, message.attachment_id = number, ids[shape.place]
             fill_times(message, shape, own.instants)
             contents.append(message.SerializeToString(deterministic=True))
@@ -62,13 +63,16 @@ class ReadyBill:
             return None  # items with one key stand together, and what is due no more is taken back
         return NewBill(self.prepared.exchange, tuple(lines), tuple(contents))
 
-    def _message_of(self, shape: LineShape) -> FilledMessage:
-        found = self._messages.get(shape)
+    def _message_of(self, shape: LineShape, priced: PricedLine | None) -> LineItem:
+        """Return the message of a line, but for what is the account's own."""
+        # One for each number of bands, so that it is those of the account before that are written over.
+        wanted = shape, 0 if priced is None else len(priced.priced.band_usages)
+        found = self._messages.get(wanted)
         if found is None:
             if len(self._messages) >= _MESSAGES_MAX:
                 self._messages.clear()
-            found = self._messages[shape] = FilledMessage(line_item_to_proto(shape.item))
-        return found
+            found = self._messages[wanted] = FilledMessage(line_item_to_proto(shape.item))
+        return found.message if priced is None else found.of(priced)
 
 
 class ReadyAccount(NamedTuple):

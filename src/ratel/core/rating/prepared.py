@@ -299,11 +299,14 @@ class _Thing:
 
 def _lines(taken: dict[_Window, dict[Values, list[Partial]]]) -> Iterator[PricedLine]:
     for window, found in taken.items():
-        nothing = {} if window.is_split else {window.window.pricing.segment: [Partial()]}
+        nothing = {} if found or window.is_split else {window.window.pricing.segment: _NOTHING}
         for values, partials in (found or nothing).items():
             line = window.line(values, partials)
             if line is not None:
                 yield line
+
+
+_NOTHING: Final = [Partial()]
 
 
 def _prepare_thing(thing_part: ThingPart, place: int, reads: Mapping[Read, int]) -> _Thing | None:
