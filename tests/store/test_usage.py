@@ -336,7 +336,7 @@ async def test_ratings_walk_indexes_whatever_is_known_of_the_tables(fresh_databa
         for name, value in pool.LOOK_UPS.items():
             await own.folding.execute(f"SET {name} = {value}")
         times = ([NOON], [NOON + timedelta(days=1)])
-        parts = ([1], [1], [24], *times, [True], [True])
+        parts = ([1], [1], [24], [1], [2], [NOON, NOON + timedelta(days=1)], [1], [1])
         for count in (0, 500):  # the tables are empty, then grow, and nobody has looked at them yet
             await own.write([random_usage(chance, "a") for _ in range(count)])
             plan = await explain(own, quantity.READ_USAGE, *parts, [1], *times, [1], [1], NOON, NOON, [1])

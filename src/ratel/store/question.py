@@ -20,7 +20,6 @@ from ratel.core.tail import Tail
 KIND, PART, SEGMENT, EVENT_COUNT, VALUE_COUNT, VALUE_SUM, VALUE_MIN, VALUE_MAX = range(8)
 LATEST_TIME, LATEST_ID, LATEST_VALUE, KEYS, ACCOUNT_NO, METER_NO, MEASURES, MOMENT = range(8, 16)
 
-
 AccountNos: TypeAlias = tuple[int, ...]
 """The numbers of accounts, in the order in which the latest of their events come that have the same time and id."""
 
@@ -83,7 +82,7 @@ class Window:
         return any(each.grain and each.start <= start < each.end for each in self.span.stretches)
 
 
-_Columns: TypeAlias = tuple[list[Any], ...]
+_Columns: TypeAlias = tuple[list[int], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +93,7 @@ class Question:
         spans: the slices, equal ones once.
         places: of each slice among the spans.
         parts: the place of a span for each of its stretches of buckets.
-        columns: the stretches of buckets, as columns; the first of them holds the accounts.
+        columns: the stretches of buckets: account, rollup, grain, and both ends in microseconds since 1970.
         start, end: of all spans; None without any.
     """
 
@@ -128,31 +127,28 @@ def question_of(slices: Iterable[Slice]) -> Question:
         if each.grain
         for account_no in span.account_nos
     ]
-    instant = _Instants()
     columns: _Columns = (
         [account_no for _, _, account_no in parts],
         [span.rollup.rollup_no for span, _, _ in parts],
         [each.grain for _, each, _ in parts],
-        [instant[each.start] for _, each, _ in parts],
-        [instant[each.end] for _, each, _ in parts],
-        [span.keeps_latest for span, _, _ in parts],
-        [span.rollup.definition.keeps_values for span, _, _ in parts],
+        [each.start for _, each, _ in parts],
+        [each.end for _, each, _ in parts],
     )
     return Question(
         spans=tuple(spans.values()),
         places=tuple(numbers[id(span)] for span in found),
         parts=tuple(numbers[id(span)] for span, _, _ in parts),
         columns=columns,
-        start=instant[min(span.start for span in found)] if found else None,
-        end=instant[max(span.end for span in found)] if found else None,
+        start=instant_from_microseconds(min(span.start for span in found)) if found else None,
+        end=instant_from_microseconds(max(span.end for span in found)) if found else None,
     )
 
 
-class _Instants(dict[int, datetime]):
-    """Instants by their microseconds, each made once: many spans share theirs."""
+class _Places(dict[int, int]):
+    """Microseconds with their places from 1, in the order in which they were asked for: many parts share theirs."""
 
-    def __missing__(self, microseconds: int) -> datetime:
-        self[microseconds] = instant_from_microseconds(microseconds)
+    def __missing__(self, microseconds: int) -> int:
+        self[microseconds] = len(self) + 1
         return self[microseconds]
 
 
@@ -220,19 +216,23 @@ class Asking:
             start: stands where no question says since when.
             end: stands where no question says until when.
         """
-        instant = _Instants()
         columns = zip(*(question.columns for question in self._questions), strict=True)
-        edges, asked = self._edges, [question for question in self._questions if question.spans]
+        accounts, rollups, grains, *times = (list(chain.from_iterable(each)) for each in columns)
+        edges, places = self._edges, _Places()
+        spans = [span for question in self._questions for span in question.spans]
         return (
-            *(list(chain.from_iterable(each)) for each in columns),
+            *(accounts, rollups, grains, *([places[each] for each in column] for column in times)),
+            list(map(instant_from_microseconds, places)),
+            sorted({span.rollup.rollup_no for span in spans if span.keeps_latest}),
+            sorted({span.rollup.rollup_no for span in spans if span.rollup.definition.keeps_values}),
             [meter_no for meter_no, _, _ in edges],
-            [instant[first] for _, first, _ in edges],
-            [instant[last] for _, _, last in edges],
+            [instant_from_microseconds(first) for _, first, _ in edges],
+            [instant_from_microseconds(last) for _, _, last in edges],
             list(accumulate(map(len, edges.values()))),
             list(chain.from_iterable(edges.values())),
-            min((question.start for question in asked if question.start), default=start),
-            max((question.end for question in asked if question.end), default=end),
-            sorted({span.rollup.rollup_no for question in asked for span in question.spans}),
+            min((question.start for question in self._questions if question.start), default=start),
+            max((question.end for question in self._questions if question.end), default=end),
+            sorted({span.rollup.rollup_no for span in spans}),
         )
 
     def take(self, rows: Iterable[Any]) -> "Rest":
