@@ -1,8 +1,9 @@
 """What is known of accounts and meters when events are checked: cached, and asked afresh before anything is refused."""
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import filterfalse
 
 from ratel.core.columns import Columns, Known, Sifted, sift
 from ratel.core.event import Events
@@ -52,13 +53,13 @@ class Intake:
         Raises:
             DatabaseUnavailable: it could not be asked.
         """
-        accounts = await self._read_accounts(set(submission.account_ids))
+        accounts = await self._read_accounts(submission.account_ids)
         definitions = self.definitions
         checked = self._check(submission, accounts)
         if len(checked.rejections) > len(submission.rejections):
             await self.read()
             if self.definitions is not definitions:
-                checked = self._check(submission, accounts)
+                checked = self._check(submission, await self._read_accounts(submission.account_ids))
         return checked
 
     async def sift(self, columns: Columns) -> Sifted:
@@ -67,7 +68,7 @@ class Intake:
         Raises:
             DatabaseUnavailable: it could not be asked for accounts.
         """
-        accounts = await self._read_accounts(set(columns.account_ids))
+        accounts = await self._read_accounts(columns.account_ids)
         definitions = self.definitions
         return sift(columns, Known(accounts, definitions.layouts, self._time_max(), definitions.least_key))
 
@@ -79,17 +80,17 @@ class Intake:
         latest = microseconds_from_instant(clock.now()) + self._future // timedelta(microseconds=1)
         return min(latest, MICROSECONDS_MAX)
 
-    async def _read_accounts(self, account_ids: Set[str]) -> Mapping[str, int]:
-        """Return the numbers of those that exist."""
-        known = {account_id: self._accounts[account_id] for account_id in account_ids if account_id in self._accounts}
-        unknown = account_ids - known.keys()
-        if unknown:
-            found = await patiently(partial(self._find_accounts, unknown), LOOK_UP_SECONDS)
-            while self._accounts and len(self._accounts) + len(found) > ACCOUNTS_MAX:
-                del self._accounts[next(iter(self._accounts))]  # the oldest
-            self._accounts.update(found)
-            known.update(found)
-        return known
+    async def _read_accounts(self, account_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the numbers of those that exist, and perhaps of others; to be used at once, before they may change."""
+        unknown = set(filterfalse(self._accounts.__contains__, account_ids))
+        if not unknown:
+            return self._accounts
+        known = {account_id: self._accounts[account_id] for account_id in {*account_ids} - unknown}
+        found = await patiently(partial(self._find_accounts, unknown), LOOK_UP_SECONDS)
+        while self._accounts and len(self._accounts) + len(found) > ACCOUNTS_MAX:
+            del self._accounts[next(iter(self._accounts))]  # the oldest
+        self._accounts.update(found)
+        return known | found
 
     async def _find_accounts(self, account_ids: Collection[str]) -> dict[str, int]:
         async with self._database.connection() as connection:

@@ -47,9 +47,9 @@ class Writer:
     used_meters: set[int] = field(default_factory=set)
     recent: Recent = field(default_factory=lambda: Recent(_now()))
 
-    def know(self, halves: UInt64s) -> None:
-        """Take note of keys that are about to be stored: an array of their halves."""
-        self.recent.add(halves[:, 0], halves[:, 1], _now())
+    def know(self, highs: UInt64s, lows: UInt64s) -> None:
+        """Take note of keys that are about to be stored: of their halves."""
+        self.recent.add(highs, lows, _now())
 
 
 @dataclass(slots=True)
@@ -115,7 +115,8 @@ async def _write_events(
             # Before the commit, so that nobody ever sees a pending batch that its owner does not know.
             batch = Batch(definitions.rollup_nos, fold(stored, definitions.by_meter))
             writer.tail.add(batch_id, batch)
-            writer.know(np.frombuffer(b"".join(stored.keys), ">u8").astype(np.uint64).reshape(-1, 2))
+            halves = np.frombuffer(b"".join(stored.keys), ">u8").astype(np.uint64).reshape(-1, 2)
+            writer.know(halves[:, 0], halves[:, 1])
             await add_pending(connection, batch_id, writer.owner, (len(stored), min(stored.times), max(stored.times)))
     return appended
 
@@ -128,16 +129,16 @@ async def _write_block(connection: Connection, writer: Writer, group: Group, blo
     """
     order = in_order(block)
     async with _attempt(connection, writer, group, set(np.unique(block.meter_nos).tolist())):
-        appended = await compare_suspects(connection, block, order, writer.recent)
-        if appended.stored:
-            stored = block.take(appended.stored)
+        places, duplicates, conflicts = await compare_suspects(connection, block, order, writer.recent)
+        if len(places):
+            stored = block.take(places)
             span = (len(stored), int(stored.times.min()), int(stored.times.max()))
             batch_id, group.revision = await next_pending_batch(connection, writer.owner, span)
             group.batch_ids.append(batch_id)
-            writer.know(np.stack([stored.highs, stored.lows], axis=1))
+            writer.know(stored.highs, stored.lows)
             writer.tail.add(batch_id, BlockBatch(stored))
             await copy_block(connection, batch_id, stored)
-    return appended
+    return Appended(places.tolist(), duplicates=duplicates, conflicts=conflicts)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from ratel.core.event import is_hashed
 from ratel.core.recent import Recent
 from ratel.store.encoding import EVENT_COLUMNS, HEADER, TRAILER, chunks, encode_events
 from ratel.store.pool import Connection, until_lost
-from ratel.store.usage import Appended, compare
+from ratel.store.usage import compare
 
 # Rows that are encoded before others get their turn: some milliseconds.
 ROWS_PER_TURN = 5_000
@@ -41,7 +41,9 @@ def in_order(block: Block) -> Places:
     return order
 
 
-async def compare_suspects(connection: Connection, block: Block, order: Places, recent: Recent) -> Appended:
+async def compare_suspects(
+    connection: Connection, block: Block, order: Places, recent: Recent
+) -> tuple[Places, list[int], list[int]]:
     """Look for those events that may be stored already; in a transaction, and before it has stored anything.
 
     Args:
@@ -55,7 +57,7 @@ async def compare_suspects(connection: Connection, block: Block, order: Places, 
     """
     suspects = order[recent.suspects(block.highs, block.lows)[order]]
     if not len(suspects):
-        return Appended(order.tolist())
+        return order, [], []
     events = block.take(suspects).events()
     found = await compare(connection, events)
     there = [*found.duplicates, *found.conflicts]
@@ -63,11 +65,7 @@ async def compare_suspects(connection: Connection, block: Block, order: Places, 
         recent.beware()
     is_there = np.zeros(len(block), np.bool_)
     is_there[suspects[there]] = True
-    return Appended(
-        order[~is_there[order]].tolist(),
-        duplicates=suspects[found.duplicates].tolist(),
-        conflicts=suspects[found.conflicts].tolist(),
-    )
+    return order[~is_there[order]], suspects[found.duplicates].tolist(), suspects[found.conflicts].tolist()
 
 
 async def copy_block(connection: Connection, batch_id: int, block: Block) -> None:
