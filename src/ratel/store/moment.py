@@ -9,7 +9,7 @@ is written to other databases of the same server shows too: then more is read ag
 import asyncio
 from typing import Final, TypeAlias
 
-from ratel.store.pool import Database
+from ratel.store.pool import Connection, Database
 
 Moment: TypeAlias = str
 """Names a moment; never that of another one. Moments are equal or not, and have no order."""
@@ -38,6 +38,7 @@ class Moments:
         self._is_quiet = False
         self._waiting: list[asyncio.Future[Moment | None]] = []
         self._served: list[asyncio.Future[Moment | None]] = []
+        self._is_reading = False
         self._reading: asyncio.Task[Moment | None] | None = None
 
     @property
@@ -57,28 +58,42 @@ class Moments:
             DatabaseUnavailable: it cannot be reached.
             Overloaded: no connection came free in time.
         """
-        future: asyncio.Future[Moment | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        if self._reading is None:
-            self._begin()
-        return await future
+        if self._is_reading:
+            future: asyncio.Future[Moment | None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            return await future
+        # Who comes alone asks by itself: a task and its end are turns of the loop, each as dear as the statement.
+        self._is_reading = True
+        try:
+            async with self._database.connection() as connection:
+                moment = await self._read(connection)
+        finally:
+            self._go_on()
+        self.note(moment)
+        return moment
 
-    def _begin(self) -> None:
-        self._reading = asyncio.create_task(self._read())
-        self._reading.add_done_callback(self._end)
+    async def _read(self, connection: Connection) -> Moment | None:
+        moment: Moment | None = await connection.fetchval(SELECT_MOMENT)
+        return moment
 
-    async def _read(self) -> Moment | None:
+    def _go_on(self) -> None:
+        """Let those who came meanwhile share a statement, beside all of them: whoever leaves takes nobody along."""
+        self._is_reading = bool(self._waiting)
+        if self._is_reading:
+            self._reading = asyncio.create_task(self._read_together())
+            self._reading.add_done_callback(self._end)
+
+    async def _read_together(self) -> Moment | None:
         async with self._database.connection() as connection:
             # Who comes from here on may have seen something acknowledged that this statement does not see.
             self._served, self._waiting = self._waiting, []
-            moment: Moment | None = await connection.fetchval(SELECT_MOMENT)
-            return moment
+            return await self._read(connection)
 
     def _end(self, reading: "asyncio.Task[Moment | None]") -> None:
         """Tell all who were served, or who waited for a connection that did not come, and go on with the others."""
         if not self._served:
             self._served, self._waiting = self._waiting, []
-        served, self._served, self._reading = self._served, [], None
+        served, self._served = self._served, []
         error = None if reading.cancelled() else reading.exception()
         if error is None and not reading.cancelled():
             self.note(reading.result())
@@ -91,5 +106,4 @@ class Moments:
                 each.set_exception(error)
             else:
                 each.set_result(reading.result())
-        if self._waiting:
-            self._begin()
+        self._go_on()
