@@ -212,6 +212,21 @@ def test_a_shape_is_made_ready_once_it_has_come_again_and_the_oldest_is_forgotte
     assert known.of(context, 1, key, "") is None
 
 
+def test_shapes_are_forgotten_when_they_have_too_many_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    key, text = BillKey(Frequency.MONTHLY, date(2024, 4, 1)), PLAIN.replace("level n 2024-01-03 4", "")
+    one, other_one = (
+        billed_context(read_story(text.replace("attach 2024-01-01", f"attach {day}")))
+        for day in ("2024-01-01", "2024-02-10")
+    )
+    for most, is_kept in ((1_000, True), (20, False)):
+        monkeypatch.setattr("ratel.server.prepared_bill._WINDOWS_MAX", most)
+        known = PreparedBills(accounts_min=1)
+        first = found(known.of(one, 1, key, "")).scope
+        assert found(known.of(one, 1, key, "")).scope is first
+        assert found(known.of(other_one, 1, key, "")).scope is not first
+        assert (found(known.of(one, 1, key, "")).scope is first) == is_kept
+
+
 async def test_a_run_stores_what_the_plain_path_makes(server: Served) -> None:
     """From the same snapshot, whether anything was made ready or not."""
     text = CALLS.replace("aggregation", "template standing_charge=5 standing_charge_in_advance=yes\n    aggregation")

@@ -60,6 +60,11 @@ class LineShape:
     window_places: tuple[_Place, _Place]
     _key_parts: tuple[bytes, bytes, bytes]
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells it from all other lines of the shape, if its service is the same for all accounts."""
+        return self.place, self._key_parts
+
     def line(self, number: int, attachment: bytes, instants: Instants, amounts: tuple[Decimal, Decimal]) -> Line:
         """Return the line of an account, without its item.
 
@@ -100,6 +105,7 @@ class PreparedBill:
     _has_rest: bool
     _known: dict[LineTemplate, LineShape] = field(default_factory=dict)
     _rests: dict[tuple[date, ...], tuple[LineShape, ...]] = field(default_factory=dict)
+    _alike: dict[object, LineShape] = field(default_factory=dict)
 
     def moved(self, instants: Instants) -> Moved:
         """Return which instants of an account of the shape stand in place of those of ``scope``."""
@@ -149,8 +155,14 @@ class PreparedBill:
         if found is None:
             if len(self._rests) >= _DAYS_MAX:
                 self._rests.clear()
-            found = self._rests[days] = _rest(context, self._key, instants)
+                self._alike.clear()
+            shapes = _rest(context, self._key, instants)
+            found = self._rests[days] = tuple(self._shared(shape) for shape in shapes)
         return found
+
+    def _shared(self, shape: LineShape) -> LineShape:
+        """Return the same object for the same line, whatever the days: most services lie between them."""
+        return self._alike.setdefault(shape.identity, shape) if shape.service_places == NOWHERE else shape
 
     def _shape_of(self, template: LineTemplate) -> LineShape:
         shape = self._known.get(template)

@@ -20,7 +20,10 @@ from ratel.server.convert.rating import line_item_to_proto
 from ratel.server.new_bill import NewBill
 
 _SHAPES_MAX: Final = 300
-"""Shapes that are remembered: about 30 KB each with ten lines."""
+"""Shapes that are remembered, those without anything ready included."""
+
+_WINDOWS_MAX: Final = 10_000
+"""Windows of the shapes that are remembered: 5 KB each with what is kept of their lines. Two years of seven are 168."""
 
 _BILLS_MAX: Final = 10
 _MESSAGES_MAX: Final = 500
@@ -32,6 +35,11 @@ class ReadyBill:
 
     prepared: PreparedBill
     _messages: dict[tuple[LineShape, int], FilledMessage] = field(default_factory=dict)
+
+    @property
+    def window_count(self) -> int:
+        """How much there is of it."""
+        return sum(len(each.windows) for each in self.prepared.scope.thing_parts)
 
     def make(
         self, own: "ReadyAccount", kept: Sequence[Mapping[Values, Partial]], row: Sequence[BillInRow]
@@ -117,6 +125,7 @@ class PreparedBills:
         self._accounts_min = accounts_min
         self._shapes: OrderedDict[_Catalog, Shapes] = OrderedDict()
         self._known: OrderedDict[_Wanted, ReadyBill | int | None] = OrderedDict()
+        self._window_count = 0
 
     def of(self, context: RatingContext, revision: int, key: BillKey, target_currency: str) -> ReadyAccount | None:
         """Return an account for whose shape something was made ready; None if nothing was.
@@ -137,10 +146,16 @@ class PreparedBills:
             found += 1  # accounts of the shape, so far
             if found >= self._accounts_min:
                 found = _ready(context, instants, key, target_currency)
-            self._known[wanted] = found
-            while len(self._known) > _SHAPES_MAX:
-                self._known.popitem(last=False)
+            self._remember(wanted, found)
         return ReadyAccount(context, instants, found) if isinstance(found, ReadyBill) else None
+
+    def _remember(self, wanted: _Wanted, found: ReadyBill | int | None) -> None:
+        """Remember what is known of a shape, and forget the oldest ones that are too many with it."""
+        self._known[wanted] = found
+        self._window_count += found.window_count if isinstance(found, ReadyBill) else 0
+        while len(self._known) > _SHAPES_MAX or (self._window_count > _WINDOWS_MAX and len(self._known) > 1):
+            _, forgotten = self._known.popitem(last=False)
+            self._window_count -= forgotten.window_count if isinstance(forgotten, ReadyBill) else 0
 
     def _shapes_of(self, wanted: _Catalog) -> Shapes:
         found = self._shapes.get(wanted)
