@@ -179,6 +179,16 @@ async def test_parts_of_a_broken_down_amount_are_items_of_their_own(server: Serv
     assert whose(summary) == [("", "105.00"), ("a", "-40.71"), ("b", "-54.29")]
 
 
+async def test_a_negative_amount_is_broken_down_to_the_cent(server: Served) -> None:
+    """R11.1: what is given back is shared like what is charged; of a third of a cent the last takes what is left."""
+    text = "aggregation calls SUM n\nprice calls 0:0.3333\nfamily BREAKDOWN\nchild a\nchild b\nattach 2024-06-01"
+    used = "\n".join(f"use 2024-06-03 n=-1{of}" for of in ("", " of=a", " of=b"))
+    await told(server, "back_", f"{text}\n{used}")
+    bill = await preview(server, "back_account", "2024-07-01")
+    assert whose(bill) == [("account", "-0.33"), ("a", "-0.33"), ("b", "-0.34")]
+    assert [each.amount for each in bill.totals] == ["-1.00"]
+
+
 async def test_a_child_is_billed_alone_or_with_its_parent(server: Served) -> None:
     text = """
         template standing_charge=20
