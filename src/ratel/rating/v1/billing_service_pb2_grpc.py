@@ -90,11 +90,11 @@ class BillingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RunBilling(self, request, context):
-        """Makes and stores the bills of an invoice date, some accounts at a time, in the order asked, or by id for all accounts:
-        each of them comes once, in one of the responses. A bill that is stored already is updated while it is pending, and left as it is afterwards; stale ones
-        before it are recalculated first. May be repeated, also at the same time and after a call that was cut off. One
-        account's failure is its own result: NOT_FOUND; USAGE_UNPRICED when no pricing takes some of its usage;
-        CURRENCY_RATE_MISSING when the settings have no rate into the bill's currency;
+        """Makes and stores the bills of an invoice date, some accounts at a time, in the order asked, or by id for all
+        accounts: each of them comes once, in one of the responses. A bill that is stored already is updated while it is
+        pending, and left as it is afterwards; stale ones before it are recalculated first. May be repeated, also at the same
+        time and after a call that was cut off. One account's failure is its own result: NOT_FOUND; USAGE_UNPRICED when no
+        pricing takes some of its usage; CURRENCY_RATE_MISSING when the settings have no rate into the bill's currency;
         LATER_BILL_FIXED when the bill would change but a later one is approved or locked; BILL_CHANGED when others keep
         changing its bills meanwhile.
         """

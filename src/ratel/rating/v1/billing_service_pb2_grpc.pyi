@@ -21,11 +21,11 @@ class BillingServiceStub:
     Usage that no pricing takes is listed, not refused. NOT_FOUND for an unknown account; CURRENCY_RATE_MISSING.
     """
     RunBilling: _aio.UnaryStreamMultiCallable[_billing_service_pb2.RunBillingRequest, _billing_service_pb2.RunBillingResponse]
-    """Makes and stores the bills of an invoice date, some accounts at a time, in the order asked, or by id for all accounts:
-    each of them comes once, in one of the responses. A bill that is stored already is updated while it is pending, and left as it is afterwards; stale ones
-    before it are recalculated first. May be repeated, also at the same time and after a call that was cut off. One
-    account's failure is its own result: NOT_FOUND; USAGE_UNPRICED when no pricing takes some of its usage;
-    CURRENCY_RATE_MISSING when the settings have no rate into the bill's currency;
+    """Makes and stores the bills of an invoice date, some accounts at a time, in the order asked, or by id for all
+    accounts: each of them comes once, in one of the responses. A bill that is stored already is updated while it is
+    pending, and left as it is afterwards; stale ones before it are recalculated first. May be repeated, also at the same
+    time and after a call that was cut off. One account's failure is its own result: NOT_FOUND; USAGE_UNPRICED when no
+    pricing takes some of its usage; CURRENCY_RATE_MISSING when the settings have no rate into the bill's currency;
     LATER_BILL_FIXED when the bill would change but a later one is approved or locked; BILL_CHANGED when others keep
     changing its bills meanwhile.
     """
@@ -71,11 +71,11 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_service_pb2.RunBillingRequest,
         context: _aio.ServicerContext[_billing_service_pb2.RunBillingRequest, _abc.AsyncIterator[_billing_service_pb2.RunBillingResponse]],
     ) -> _abc.AsyncIterator[_billing_service_pb2.RunBillingResponse]:
-        """Makes and stores the bills of an invoice date, some accounts at a time, in the order asked, or by id for all accounts:
-        each of them comes once, in one of the responses. A bill that is stored already is updated while it is pending, and left as it is afterwards; stale ones
-        before it are recalculated first. May be repeated, also at the same time and after a call that was cut off. One
-        account's failure is its own result: NOT_FOUND; USAGE_UNPRICED when no pricing takes some of its usage;
-        CURRENCY_RATE_MISSING when the settings have no rate into the bill's currency;
+        """Makes and stores the bills of an invoice date, some accounts at a time, in the order asked, or by id for all
+        accounts: each of them comes once, in one of the responses. A bill that is stored already is updated while it is
+        pending, and left as it is afterwards; stale ones before it are recalculated first. May be repeated, also at the same
+        time and after a call that was cut off. One account's failure is its own result: NOT_FOUND; USAGE_UNPRICED when no
+        pricing takes some of its usage; CURRENCY_RATE_MISSING when the settings have no rate into the bill's currency;
         LATER_BILL_FIXED when the bill would change but a later one is approved or locked; BILL_CHANGED when others keep
         changing its bills meanwhile.
         """
