@@ -35,6 +35,9 @@ EVENTS_PER_TURN = 4_000
 EVENTS_TO_FOLD = 20_000
 SETTLE_SECONDS = 0.02
 
+# A group with fewer waits for the one in flight: a group costs some milliseconds, however small it is.
+EVENTS_BESIDE_GROUP = 1_000
+
 A = TypeVar("A")
 
 
@@ -109,6 +112,7 @@ class Ingest:
         self._waiting: list[asyncio.Future[None]] = []
         self._settling: asyncio.Future[None] | None = None
         self._group_count = 0
+        self._events_in_flight = 0
         self._prepared: WeakSet[Connection] = WeakSet()
         self._flights: list[asyncio.Task[None]] = []
         self._outcomes = [metrics.events.labels(name) for name in OUTCOMES]
@@ -204,7 +208,7 @@ class Ingest:
 
     async def _next_group(self) -> list[Ticket[object]]:
         """Return the oldest messages that fit into one group; nothing when all is over."""
-        while not self._queue or self._pending_events >= self._limits.pending_events:
+        while not self._queue or self._pending_events >= self._limits.pending_events or self._should_gather():
             if self._is_closing and not self._queue:
                 return []
             await self._change()
@@ -213,7 +217,12 @@ class Ingest:
         while self._queue and (not tickets or self._queue[0].event_count <= left):
             tickets.append(self._queue.popleft())
             left -= tickets[-1].event_count
+        self._events_in_flight += sum(ticket.event_count for ticket in tickets)
         return tickets
+
+    def _should_gather(self) -> bool:
+        """Tell whether what is queued is little, and something is in flight whose end it can wait for."""
+        return self._events_in_flight > 0 and self._queued_events - self._events_in_flight < EVENTS_BESIDE_GROUP
 
     async def _write(self, tickets: list[Ticket[object]]) -> None:
         """Write a group and tell its senders; one that Postgres refuses is taken apart, so that it harms no other."""
@@ -230,7 +239,9 @@ class Ingest:
                 raise
             await self._write_apart(tickets)
         finally:
-            self._queued_events -= sum(ticket.event_count for ticket in tickets)
+            count = sum(ticket.event_count for ticket in tickets)
+            self._events_in_flight -= count
+            self._queued_events -= count
             self._queued_bytes -= sum(ticket.size for ticket in tickets)
             self._announce()
             if not self._queued_events and self._settling is not None and not self._settling.done():
