@@ -161,6 +161,16 @@ async def test_usage_without_a_pricing_fails_its_account_alone(server: Served, p
         assert [(each.aggregation_id, each.quantity) for each in seen.unpriced_usages] == [(f"{prefix}a_calls", "4")]
 
 
+async def test_what_a_bill_says_does_not_depend_on_who_is_billed_with_it(server: Served, prefix: str) -> None:
+    """R13: who is on no plan yet has no period whose usage could be missed, whatever plans others are on."""
+    text = "aggregation calls SUM n\nprice calls 0:1\nattach 2024-08-01\nuse 2024-06-20 n=4"
+    async with told(server, f"{prefix}a_", text) as later, told(server, f"{prefix}b_") as other:
+        seen = await preview(server, later.account_id, "2024-07-01")
+        _, beside = await run(server, [other.account_id, later.account_id], "2024-07-01")
+        alone = await ran(server, later.account_id, "2024-07-01")
+        assert (list(seen.unattached_usages), alone, beside.bill) == ([], beside, seen)
+
+
 async def test_nothing_due_is_no_bill(server: Served, prefix: str) -> None:
     async with told(server, prefix) as teller:
         response = await ran(server, teller.account_id, "2024-06-01")

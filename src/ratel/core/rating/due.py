@@ -159,7 +159,9 @@ def _without_usage_to_come(thing_part: ThingPart, invoice_date: date) -> ThingPa
 
 def _closed_period(context: RatingContext, frequency: Frequency, invoice_date: date) -> Period | None:
     """Return the account's own period of the frequency up to the invoice date; None if nothing tells its calendar."""
-    for plan in context.plans.values():
+    attached = (*context.attachments, *(each for child in context.children for each in child.attachments))
+    for attachment in sorted(attached, key=lambda each: (each.period.start, each.id)):
+        plan = context.plans[attachment.plan_id]
         if plan.template.frequency is frequency:
             grid = bill_grid(replace(plan.template, interval=1), plan.settings, context.account.epoch)
             end = start_of_day(invoice_date, grid.zone)
