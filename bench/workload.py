@@ -67,8 +67,8 @@ class Source:
 
     def events(self, count: int, accounts: Sequence[int], period: tuple[int, int]) -> list[Event]:
         """Return so many events of these accounts, evenly over a period in microseconds since 1970."""
-        random, first = self._random, self._milliseconds
-        self._milliseconds += 1 + count // 500  # as if half a million came each second
+        random, first = self._random, max(self._milliseconds, time.time_ns() // 1_000_000)
+        self._milliseconds = first + 1 + count // 500  # as if half a million came each second
         start, end = period
         return [
             Event(
