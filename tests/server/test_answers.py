@@ -18,22 +18,11 @@ from ratel.usage.v1.usage_event_pb2 import UsageEvent
 from ratel.usage.v1.usage_service_pb2 import SubmitUsageRequest
 from tests.conftest import Served, execute, served
 from tests.server.example import time
-from tests.server.test_known import rate, rate_plainly
+from tests.server.test_known import STORY, rate, rate_plainly
 from tests.story import read_story
 from tests.telling import Teller
 from tests.told import METER
 
-STORY = """
-    template standing_charge=20
-    aggregation calls SUM calls
-    aggregation by_region COUNT calls by=region
-    counter seats
-    price calls 0:1 100:0.5 id=calls
-    price by_region 0:2 segment=*
-    price seats 0:3
-    attach 2024-01-01 id=x
-    use 2024-06-03T12:30 calls=10 region=eu
-"""
 PREFIXES = ("a_", "b_")
 STEPS = 150
 ATTEMPTS = 1_000
