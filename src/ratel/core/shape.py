@@ -115,13 +115,11 @@ class Shapes:
         return found
 
     def _marks_from(self, context: RatingContext, attachments: Iterable[Attachment]) -> _Marks:
-        epoch, settings, frequency = context.account.epoch, context.settings, self._key.frequency
-        instants = {start_of_day(self._key.invoice_date, settings.time_zone)}
+        instants = {start_of_day(self._key.invoice_date, context.settings.time_zone)}
         # Usage outside attachments is looked for in a single period of the account's own.
-        single = Grid(frequency, 1, settings.epoch(frequency) if epoch is None else epoch, settings.time_zone)
-        grids = {single: None}
+        grids = {context.own_grid(self._key.frequency): None}
         for each in attachments:
             plan = context.plans[each.plan_id]
             instants.update(*(thing.boundaries for thing in plan.things))
-            grids[plan.grid(each.epoch, epoch)] = None
+            grids[plan.grid(each.epoch, context.account.epoch)] = None
         return _Marks(tuple(grids), tuple(sorted(instants)))

@@ -21,7 +21,6 @@ from ratel.core.integral import Partials
 from ratel.core.limits import BILL_WINDOWS_MAX
 from ratel.core.money import exact
 from ratel.core.period import Frequency, Grid, Period, local_date, start_of_day
-from ratel.core.plan import bill_grid
 from ratel.core.rating.breakdown import shown
 from ratel.core.rating.conversion import convert
 from ratel.core.rating.draft import Draft, ThingUsage
@@ -160,13 +159,11 @@ def _without_usage_to_come(thing_part: ThingPart, invoice_date: date) -> ThingPa
 def _closed_period(context: RatingContext, frequency: Frequency, invoice_date: date) -> Period | None:
     """Return the account's own period of the frequency up to the invoice date; None if nothing tells its calendar."""
     attached = (*context.attachments, *(each for child in context.children for each in child.attachments))
-    for attachment in sorted(attached, key=lambda each: (each.period.start, each.id)):
-        plan = context.plans[attachment.plan_id]
-        if plan.template.frequency is frequency:
-            grid = bill_grid(replace(plan.template, interval=1), plan.settings, context.account.epoch)
-            end = start_of_day(invoice_date, grid.zone)
-            return Period(grid.period_at(end - timedelta.resolution).start, end)
-    return None
+    if all(context.plans[each.plan_id].template.frequency is not frequency for each in attached):
+        return None
+    grid = context.own_grid(frequency)
+    end = start_of_day(invoice_date, grid.zone)
+    return Period(grid.period_at(end - timedelta.resolution).start, end)
 
 
 def main_frequency(context: RatingContext) -> Frequency:
@@ -180,8 +177,7 @@ def _dated(context: RatingContext, frequencies: Set[Frequency], invoice_date: da
     frequency = main_frequency(context)
     if frequency not in frequencies:
         return
-    settings, epoch = context.settings, context.account.epoch
-    grid = Grid(frequency, 1, settings.epoch(frequency) if epoch is None else epoch, settings.time_zone)
+    grid = context.own_grid(frequency)
     for item in (*dated_items(context), *fees(context)):
         day = _boundary_from(grid, item.service.start)
         if day <= invoice_date:

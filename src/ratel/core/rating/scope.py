@@ -15,7 +15,7 @@ from ratel.core.integral import changes_read
 from ratel.core.limits import BILL_WINDOWS_MAX, RATING_WINDOWS_MAX, RATING_YEARS_MAX
 from ratel.core.meter import Meter, counting_rollup
 from ratel.core.money import exact
-from ratel.core.period import Frequency, Period
+from ratel.core.period import Frequency, Grid, Period
 from ratel.core.plan import Settings
 from ratel.core.prepayment import BalanceBook, Commitment
 from ratel.core.promotion import GrantedPromotion
@@ -55,6 +55,11 @@ class RatingContext:
     balances: tuple[BalanceBook, ...] = ()
     children: tuple[Child, ...] = ()
     parent_coverages: tuple[Coverage, ...] = ()
+
+    def own_grid(self, frequency: Frequency) -> Grid:
+        """Return the account's own periods of a frequency, of whatever plan (R4.2)."""
+        epoch = self.account.epoch
+        return Grid(frequency, 1, self.settings.epoch(frequency) if epoch is None else epoch, self.settings.time_zone)
 
     @property
     def exchange(self) -> Exchange:
