@@ -148,7 +148,8 @@ async def _send_stream(stack: Stack, encoded: Sequence[bytes]) -> int:
         for each in encoded:
             yield each
 
-    return sum([response.accepted_count async for response in usage_method(stack.channel)(requests())])
+    responses = usage_method(stack.channel)(requests())
+    return sum([each.accepted_count async for response in responses for each in response.acknowledgements])
 
 
 def usage_method(channel: grpc.aio.Channel) -> UsageMethod:

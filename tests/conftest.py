@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from ratel.rating.v1.billing_service_pb2_grpc import BillingServiceStub
 from ratel.rating.v1.rating_service_pb2_grpc import RatingServiceStub
 from ratel.server.serve import RunningServer, running
 from ratel.store.migrate import migrate
+from ratel.usage.v1.usage_service_pb2 import StreamUsageResponse, UsageAcknowledgement
 from ratel.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 # A process of its own, which sees the end of its input when the run ends, however it ends: nothing stays behind.
@@ -157,6 +158,14 @@ async def served(database_url: str, **settings: object) -> AsyncIterator[Served]
             RatingServiceStub(channel),
             BillingServiceStub(channel),
         )
+
+
+async def acknowledgements(responses: AsyncIterable[StreamUsageResponse]) -> AsyncIterator[UsageAcknowledgement]:
+    """Yield what a usage stream acknowledges, message by message, however much of it came at once."""
+    async for response in responses:
+        assert 1 <= len(response.acknowledgements) <= 64
+        for each in response.acknowledgements:
+            yield each
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ from ratel.server.convert.promotion import grant_to_proto, promotion_to_proto
 from ratel.server.convert.value import instant_to_proto
 from ratel.usage.v1.usage_event_pb2 import EventOutcome, UsageEvent
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
-from tests.conftest import Served
+from tests.conftest import Served, acknowledgements
 from tests.told import ACCOUNT, METER, PRODUCT, Story, Usage
 
 M = TypeVar("M", bound=Message)
@@ -133,8 +133,8 @@ class Teller:
             for sequence, events in enumerate(batches):
                 yield StreamUsageRequest(sequence=sequence, events=events)
 
-        async for response in self._server.usage.StreamUsage(requests()):
-            refused = [each for each in response.verdicts if each.outcome != EventOutcome.EVENT_OUTCOME_DUPLICATE]
+        async for told in acknowledgements(self._server.usage.StreamUsage(requests())):
+            refused = [each for each in told.verdicts if each.outcome != EventOutcome.EVENT_OUTCOME_DUPLICATE]
             assert not refused, refused
 
     def _events(self, usage: Usage) -> Iterator[UsageEvent]:

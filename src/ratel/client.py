@@ -22,7 +22,7 @@ from uuid_utils import uuid7
 
 from ratel.columns import columns_of
 from ratel.usage.v1.usage_event_pb2 import EventVerdict, UsageEvent
-from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest, StreamUsageResponse
+from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest, StreamUsageResponse, UsageAcknowledgement
 from ratel.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 CHANNEL_OPTIONS = (
@@ -124,7 +124,8 @@ async def stream_usage(
                 async with _call(UsageServiceStub(channel), outbox) as call:
                     async for response in call:
                         attempt = 0
-                        yield outbox.acknowledge(response)
+                        for acknowledgement in response.acknowledgements:
+                            yield outbox.acknowledge(acknowledgement)
             except grpc.aio.AioRpcError as error:
                 if not is_worth_repeating(error):
                     raise
@@ -186,12 +187,12 @@ class _Outbox:
         columns = columns_of(simple.events) if is_worth_it else None
         return simple if columns is None else StreamUsageRequest(sequence=sequence, columns=columns)
 
-    def acknowledge(self, response: StreamUsageResponse) -> Receipt:
+    def acknowledge(self, acknowledgement: UsageAcknowledgement) -> Receipt:
         """Forget a message that is durable."""
-        message = self._sealed.pop(response.sequence)
+        message = self._sealed.pop(acknowledgement.sequence)
         self._seal_if_due()
         self._announce()
-        return Receipt(message.events, response.accepted_count, response.verdicts)
+        return Receipt(message.events, acknowledgement.accepted_count, acknowledgement.verdicts)
 
     async def _add(self, event: UsageEvent) -> None:
         while self._is_full():

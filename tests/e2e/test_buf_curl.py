@@ -83,8 +83,8 @@ async def test_it_streams_usage(metered: Served) -> None:
     assert (code, complained) == (0, "")
     decoder, acknowledgements = json.JSONDecoder(), []
     while written := written.lstrip():
-        acknowledgement, end = decoder.raw_decode(written)
-        acknowledgements.append(acknowledgement)
+        response, end = decoder.raw_decode(written)
+        acknowledgements += response["acknowledgements"]
         written = written[end:]
     first, second = acknowledgements
     assert first == {"sequence": "1", "acceptedCount": 2}

@@ -23,7 +23,7 @@ from ratel.server.validation import violations_by_index
 from ratel.usage.v1.usage_columns_pb2 import MeasureColumn, StringColumn, UsageColumns
 from ratel.usage.v1.usage_event_pb2 import UsageEvent
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest, StreamUsageResponse, SubmitUsageRequest
-from tests.conftest import Served
+from tests.conftest import Served, acknowledgements
 from tests.server.columns import random_event, with_numbers
 from tests.server.example import account, create_example, event, failure, meter
 
@@ -209,11 +209,9 @@ async def test_an_event_that_is_none_is_rejected_alone(server: Served) -> None:
     method: grpc.aio.StreamStreamMultiCallable[bytes, StreamUsageResponse] = server.channel.stream_stream(
         "/ratel.usage.v1.UsageService/StreamUsage", response_deserializer=StreamUsageResponse.FromString
     )
-    call = method(iter([data]))
-    response = await call.read()
-    assert isinstance(response, StreamUsageResponse)
-    assert response.accepted_count == 1
-    assert [(each.index, each.reason) for each in response.verdicts] == [(1, "MESSAGE_MALFORMED")]
+    (told,) = [each async for each in acknowledgements(method(iter([data])))]
+    assert told.accepted_count == 1
+    assert [(each.index, each.reason) for each in told.verdicts] == [(1, "MESSAGE_MALFORMED")]
 
 
 # --- What is wrong with a message itself ------------------------------------------------------------------------------

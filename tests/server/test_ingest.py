@@ -18,7 +18,7 @@ from ratel.store.pool import Database, PoolLimits
 from ratel.store.recount import recount
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
 from ratel.usage.v1.usage_service_pb2_grpc import UsageServiceStub, add_UsageServiceServicer_to_server
-from tests.conftest import Served, served
+from tests.conftest import Served, acknowledgements, served
 from tests.server.example import create_example, event, failure, submit
 from tests.server.test_usage import messages
 
@@ -83,7 +83,7 @@ async def test_while_postgres_stalls_senders_wait_and_nothing_is_lost(fresh_data
                 yield message
 
         async def stream() -> int:
-            return sum([answer.accepted_count async for answer in stub.StreamUsage(source())])
+            return sum([answer.accepted_count async for answer in acknowledgements(stub.StreamUsage(source()))])
 
         streaming = [asyncio.create_task(stream()) for _ in range(4)]
         last, quiet = -1, 0
@@ -111,7 +111,7 @@ async def test_connections_that_are_cut_lose_and_repeat_nothing(fresh_database_u
             return cuts
 
         async def stream() -> int:
-            answers = own.usage.StreamUsage(messages(100, per=50))
+            answers = acknowledgements(own.usage.StreamUsage(messages(100, per=50)))
             return sum([answer.accepted_count async for answer in answers])
 
         cutting = asyncio.create_task(cut())

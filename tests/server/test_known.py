@@ -24,7 +24,7 @@ from ratel.server.convert.account import adjustment_to_proto
 from ratel.server.convert.pricing import pricing_to_proto
 from ratel.usage.v1.usage_event_pb2 import UsageEvent
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
-from tests.conftest import Served, execute
+from tests.conftest import Served, acknowledgements, execute
 from tests.server.example import time
 from tests.story import read_story
 from tests.telling import Teller
@@ -89,8 +89,8 @@ async def send(server: Served, account_id: str, meter_id: str, first: int, count
         ]
         yield StreamUsageRequest(events=events)
 
-    async for response in server.usage.StreamUsage(requests()):
-        assert response.accepted_count == count
+    async for each in acknowledgements(server.usage.StreamUsage(requests())):
+        assert each.accepted_count == count
 
 
 async def use(server: Served, prefix: str) -> None:

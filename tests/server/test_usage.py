@@ -14,7 +14,7 @@ from ratel.catalog.v1 import catalog_service_pb2
 from ratel.usage.v1 import usage_event_pb2
 from ratel.usage.v1.usage_event_pb2 import EventVerdict
 from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest, SubmitUsageRequest
-from tests.conftest import Served, served
+from tests.conftest import Served, acknowledgements, served
 from tests.server.example import account, create_example, event, failure, meter, submit, time
 
 DUPLICATE, REJECTED, CONFLICT = (
@@ -162,7 +162,7 @@ async def test_acknowledgements_come_in_order_and_after_the_commit(server: Serve
     sent[7].events[3].account_id = "nobody"
     connection = await asyncpg.connect(server.database_url)
     sequences = []
-    async for answer in server.usage.StreamUsage(iter(sent)):
+    async for answer in acknowledgements(server.usage.StreamUsage(iter(sent))):
         sequences.append(answer.sequence)
         ids = [each.event_id for each in sent[answer.sequence].events if each.account_id == "acme"]
         found = await connection.fetchval("SELECT count(*) FROM events WHERE event_key = ANY($1::uuid[])", ids)
@@ -176,7 +176,7 @@ async def test_a_wrong_message_ends_the_stream_after_the_answers_before_it(serve
     answers: list[int] = []
 
     async def read() -> None:
-        async for answer in call:
+        async for answer in acknowledgements(call):
             answers.append(answer.sequence)  # noqa: PERF401 -- the stream ends with an error
 
     failed = await failure(read())
@@ -188,7 +188,8 @@ async def test_many_small_streams_share_commits(fresh_database_url: str) -> None
         await create_example(own)
 
         async def stream() -> int:
-            return sum([answer.accepted_count async for answer in own.usage.StreamUsage(messages(20, per=5))])
+            call = own.usage.StreamUsage(messages(20, per=5))
+            return sum([answer.accepted_count async for answer in acknowledgements(call)])
 
         counts = await asyncio.gather(*(stream() for _ in range(40)))
         connection = await asyncpg.connect(fresh_database_url)
@@ -200,7 +201,7 @@ async def test_many_small_streams_share_commits(fresh_database_url: str) -> None
 
 async def test_a_cancelled_stream_harms_nobody(server: Served) -> None:
     call = server.usage.StreamUsage(messages(100_000))
-    async for answer in call:
+    async for answer in acknowledgements(call):
         if answer.sequence == 3:
             break
     call.cancel()
@@ -241,7 +242,7 @@ async def test_streams_are_told_to_go_when_the_server_drains(fresh_database_url:
             await drained.wait()
 
         async def read() -> None:
-            async for answer in own.usage.StreamUsage(source()):
+            async for answer in acknowledgements(own.usage.StreamUsage(source())):
                 answers.append(answer.accepted_count)  # noqa: PERF401 -- the stream ends with an error
 
         reading = asyncio.create_task(failure(read()))
@@ -271,7 +272,7 @@ async def test_an_old_stream_is_told_to_go(fresh_database_url: str) -> None:
             await never.wait()
 
         async def read() -> None:
-            async for answer in own.usage.StreamUsage(source()):
+            async for answer in acknowledgements(own.usage.StreamUsage(source())):
                 assert answer.accepted_count == 10
 
         failed = await failure(read())

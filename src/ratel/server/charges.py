@@ -5,7 +5,7 @@ with the events added to what was read.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -101,7 +101,7 @@ class Charging:
         self._cache = cache
         self._metering = metering
 
-    async def take_in(self, request: pb.StreamChargesRequest) -> Awaitable[pb.StreamChargesResponse]:
+    async def take_in(self, request: pb.StreamChargesRequest) -> "asyncio.Future[pb.StreamChargesResponse]":
         """Work a message off: only then the next one is read, since what that costs depends on this one.
 
         Raises:
@@ -122,7 +122,7 @@ class Charging:
         for each in surveyed:
             before[each.key] = each.amounts(each.usage.partials)
             await asyncio.sleep(0)  # other calls go on between two bill periods
-        outcome = await (await self._metering.ingest.add(checked, request.ByteSize(), _outcome))
+        outcome = await (await self._metering.ingest.add(checked, request.ByteSize()))
         wrong = {*outcome.conflicts, *outcome.rejections}
         kept = [index for index, place in enumerate(checked.places) if place not in wrong]
         async with self._snapshot() as snapshot:
@@ -201,10 +201,6 @@ class Charging:
         """Return the products of meters, by their number."""
         layouts = self._metering.intake.definitions.layouts
         return {layouts[each.id].meter_no: each.product_id for each in context.meters if each.id in layouts}
-
-
-def _outcome(outcome: Outcome) -> Outcome:
-    return outcome
 
 
 def _response(request: pb.StreamChargesRequest, outcome: Outcome) -> pb.StreamChargesResponse:

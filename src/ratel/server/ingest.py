@@ -9,11 +9,10 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
-from typing import Generic, TypeVar
 from weakref import WeakSet
 
 from ratel.core.block import Block
@@ -37,8 +36,6 @@ SETTLE_SECONDS = 0.02
 
 # A group with fewer waits for the one in flight: a group costs some milliseconds, however small it is.
 EVENTS_BESIDE_GROUP = 1_000
-
-A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +61,24 @@ class IngestLimits:
 
 
 @dataclass(slots=True, eq=False)
-class Ticket(Generic[A]):
+class Ticket:
     """A message in the queue.
 
     Attributes:
         message: checked already, or the events of a small one.
         size: as sent, in bytes.
-        answer: makes what its sender is told of the outcome.
     """
 
     message: Checked[Events | Block] | SmallMessage
     size: int
     event_count: int
-    answer: Callable[[Outcome], A]
-    answered: "asyncio.Future[A]"
+    answered: "asyncio.Future[Outcome]"
     enter_time: float = field(default_factory=time.perf_counter)
 
     def tell(self, outcome: Outcome) -> None:
         """Tell the sender, if it still waits."""
         if not self.answered.done():
-            self.answered.set_result(self.answer(outcome))
+            self.answered.set_result(outcome)
 
     def fail(self, error: BaseException) -> None:
         """Tell the sender that it failed, if it still waits."""
@@ -103,7 +98,7 @@ class Ingest:
         self._intake = intake
         self._metrics = metrics
         self._limits = limits
-        self._queue: deque[Ticket[object]] = deque()
+        self._queue: deque[Ticket] = deque()
         self._queued_events = 0
         self._queued_bytes = 0
         self._pending_events = 0
@@ -134,18 +129,15 @@ class Ingest:
         while self._is_full(0, 0):
             await self._change()
 
-    async def add(
-        self, message: Checked[Events | Block] | SmallMessage, size: int, answer: Callable[[Outcome], A]
-    ) -> "asyncio.Future[A]":
-        """Queue a message as soon as there is room, and return what will be its answer.
+    async def add(self, message: Checked[Events | Block] | SmallMessage, size: int) -> "asyncio.Future[Outcome]":
+        """Queue a message as soon as there is room, and return what will become of it.
 
         Args:
             message: checked, or the events of a small one, which are checked with others.
             size: of the message as sent, in bytes.
-            answer: makes the answer of the outcome, and is let go of then.
         """
         count = message.sent_count if isinstance(message, Checked) else len(message)
-        ticket = Ticket(message, size, count, answer, asyncio.get_running_loop().create_future())
+        ticket = Ticket(message, size, count, asyncio.get_running_loop().create_future())
         while self._is_full(count, size):
             await self._change()
         self._queue.append(ticket)
@@ -206,13 +198,13 @@ class Ingest:
                 if error is not None:
                     ticket.fail(error)
 
-    async def _next_group(self) -> list[Ticket[object]]:
+    async def _next_group(self) -> list[Ticket]:
         """Return the oldest messages that fit into one group; nothing when all is over."""
         while not self._queue or self._pending_events >= self._limits.pending_events or self._should_gather():
             if self._is_closing and not self._queue:
                 return []
             await self._change()
-        tickets: list[Ticket[object]] = []
+        tickets: list[Ticket] = []
         left = self._limits.group_events
         while self._queue and (not tickets or self._queue[0].event_count <= left):
             tickets.append(self._queue.popleft())
@@ -224,7 +216,7 @@ class Ingest:
         """Tell whether what is queued is little, and something is in flight whose end it can wait for."""
         return self._events_in_flight > 0 and self._queued_events - self._events_in_flight < EVENTS_BESIDE_GROUP
 
-    async def _write(self, tickets: list[Ticket[object]]) -> None:
+    async def _write(self, tickets: list[Ticket]) -> None:
         """Write a group and tell its senders; one that Postgres refuses is taken apart, so that it harms no other."""
         start = time.perf_counter()
         self._group_count += 1
@@ -247,14 +239,14 @@ class Ingest:
             if not self._queued_events and self._settling is not None and not self._settling.done():
                 self._settling.set_result(None)
 
-    async def _write_apart(self, tickets: list[Ticket[object]]) -> None:
+    async def _write_apart(self, tickets: list[Ticket]) -> None:
         for ticket in tickets:
             try:
                 await self._append([ticket])
             except Refused as error:
                 ticket.fail(error)
 
-    async def _append(self, tickets: list[Ticket[object]]) -> None:
+    async def _append(self, tickets: list[Ticket]) -> None:
         """Write a group, again and again until the database has said what became of it, and tell its senders."""
         checked = await self._check(tickets)
         batch_ids: list[int] = []
@@ -274,7 +266,7 @@ class Ingest:
                 return
         self._conclude(tickets, checked, Appended())
 
-    async def _check(self, tickets: Sequence[Ticket[object]]) -> Checked[Events | Block]:
+    async def _check(self, tickets: Sequence[Ticket]) -> Checked[Events | Block]:
         """Check those messages that are not checked yet, some at a time; places count over all of them."""
         parts: list[tuple[Checked[Events | Block], int]] = []
         small: list[SmallMessage] = []
@@ -311,9 +303,7 @@ class Ingest:
 
     # --- Answers ---
 
-    def _conclude(
-        self, tickets: Sequence[Ticket[object]], checked: Checked[Events | Block], appended: Appended
-    ) -> None:
+    def _conclude(self, tickets: Sequence[Ticket], checked: Checked[Events | Block], appended: Appended) -> None:
         """Tell senders what became of their messages."""
         starts = list(accumulate((ticket.event_count for ticket in tickets), initial=0))
         duplicates = _apart([checked.places[place] for place in appended.duplicates], starts)

@@ -26,7 +26,8 @@ from ratel.server.validation import violations_by_index
 from ratel.usage.v1 import usage_service_pb2 as pb
 from ratel.usage.v1.usage_event_pb2 import UsageEvent
 
-UsageMessage: TypeAlias = pb.StreamUsageRequest | pb.SubmitUsageRequest | WireMessage
+StreamedMessage: TypeAlias = pb.StreamUsageRequest | WireMessage
+UsageMessage: TypeAlias = StreamedMessage | pb.SubmitUsageRequest
 SmallMessage: TypeAlias = Sequence[UsageEvent] | WireMessage
 EventsAt: TypeAlias = Callable[[Sequence[int]], Sequence[UsageEvent | None]]
 
@@ -37,7 +38,7 @@ MANY_EVENTS = 2_000
 """Messages of at most so many simple events are checked together; of more, if they are read by column."""
 
 
-def stream_request(data: bytes) -> pb.StreamUsageRequest | WireMessage:
+def stream_request(data: bytes) -> StreamedMessage:
     """Return a message as it is read best: by protobuf only if it is not one of simple events."""
     return wire_message(data) or pb.StreamUsageRequest.FromString(data)
 

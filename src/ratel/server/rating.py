@@ -136,8 +136,9 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         self, requests: AsyncIterator[rating_service_pb2.StreamChargesRequest], context: Context
     ) -> AsyncIterator[rating_service_pb2.StreamChargesResponse]:
         """Say what usage costs at the margin, message after message."""
-        async for answer in answers_to(requests, self._charges):
-            yield answer
+        async for answered in answers_to(requests, self._charges):
+            for _, answer in answered:
+                yield answer
 
     def _learn(self, asked: Period, surveyed: "Surveyed") -> None:
         """Remember an account that can be rated quickly from now on."""

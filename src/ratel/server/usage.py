@@ -1,10 +1,9 @@
 """UsageService: takes usage in, and shows what is stored."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from ratel.core.errors import EventsDropped, ResourceNotFound
 from ratel.core.instant import instant_from_microseconds
@@ -22,7 +21,7 @@ from ratel.server.convert.usage import (
 from ratel.server.convert.value import period_from_proto
 from ratel.server.convert.wire import WireMessage
 from ratel.server.errors import Context
-from ratel.server.message import UsageMessage, event_id_at, read_usage
+from ratel.server.message import StreamedMessage, UsageMessage, event_id_at, read_usage
 from ratel.server.metering import Metering
 from ratel.server.page import page_size, position_of, token_after
 from ratel.server.usage_stream import Source, StreamEnd, answers_to
@@ -37,8 +36,6 @@ from ratel.store.usage import EventPage, list_events, read_account_nos
 from ratel.usage.v1 import usage_service_pb2 as pb
 from ratel.usage.v1 import usage_service_pb2_grpc
 
-A = TypeVar("A")
-
 
 class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
     """Answers ratel.usage.v1.UsageService.
@@ -52,23 +49,22 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
     def __init__(self, database: Database, metering: Metering, end: StreamEnd) -> None:
         self._database = database
         self._metering = metering
-        self._source = Source(metering.ingest.room, self._answer_later, end)
+        self._source: Source[StreamedMessage, Outcome] = Source(metering.ingest.room, self._take_in, end)
 
     async def StreamUsage(
-        self, requests: AsyncIterator[pb.StreamUsageRequest | WireMessage], context: Context
+        self, requests: AsyncIterator[StreamedMessage], context: Context
     ) -> AsyncIterator[pb.StreamUsageResponse]:
-        """Take usage in, message after message; each is answered when it is durable, in order."""
-        async for answer in answers_to(requests, self._source):
-            yield answer
+        """Take usage in, message after message; each is acknowledged when it is durable, in order."""
+        async for answered in answers_to(requests, self._source):
+            yield _acknowledge(answered)
 
     async def SubmitUsage(self, request: pb.SubmitUsageRequest, context: Context) -> pb.SubmitUsageResponse:
         """Take one message of usage in."""
-        return await (await self._take_in(request, partial(_submit_answer, request)))
+        outcome = await (await self._take_in(request))
+        verdicts = verdicts_to_proto(outcome, partial(event_id_at, request))
+        return pb.SubmitUsageResponse(accepted_count=outcome.accepted_count, verdicts=verdicts)
 
-    async def _answer_later(self, request: pb.StreamUsageRequest | WireMessage) -> Awaitable[pb.StreamUsageResponse]:
-        return await self._take_in(request, partial(_stream_answer, request))
-
-    async def _take_in(self, request: UsageMessage, answer: Callable[[Outcome], A]) -> "asyncio.Future[A]":
+    async def _take_in(self, request: UsageMessage) -> "asyncio.Future[Outcome]":
         """Read a message and queue it.
 
         Raises:
@@ -76,7 +72,7 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
         """
         size = len(request.data) if isinstance(request, WireMessage) else request.ByteSize()
         message = await read_usage(request, self._metering.intake)
-        return await self._metering.ingest.add(message, size, answer)
+        return await self._metering.ingest.add(message, size)
 
     async def ListUsageEvents(self, request: pb.ListUsageEventsRequest, context: Context) -> pb.ListUsageEventsResponse:
         """List stored events."""
@@ -130,15 +126,16 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
         return pb.QueryUsageResponse(quantities=quantities, aggregation_ids_from_events=sorted(unready))
 
 
-def _submit_answer(request: pb.SubmitUsageRequest, outcome: Outcome) -> pb.SubmitUsageResponse:
-    verdicts = verdicts_to_proto(outcome, partial(event_id_at, request))
-    return pb.SubmitUsageResponse(accepted_count=outcome.accepted_count, verdicts=verdicts)
-
-
-def _stream_answer(request: pb.StreamUsageRequest | WireMessage, outcome: Outcome) -> pb.StreamUsageResponse:
-    response = pb.StreamUsageResponse(sequence=request.sequence, accepted_count=outcome.accepted_count)
-    if not outcome.is_plain:
-        response.verdicts.extend(verdicts_to_proto(outcome, partial(event_id_at, request)))
+def _acknowledge(
+    answered: Sequence[tuple[StreamedMessage, Outcome]],
+) -> pb.StreamUsageResponse:
+    response = pb.StreamUsageResponse()
+    for request, outcome in answered:
+        acknowledgement = response.acknowledgements.add(
+            sequence=request.sequence, accepted_count=outcome.accepted_count
+        )
+        if not outcome.is_plain:
+            acknowledgement.verdicts.extend(verdicts_to_proto(outcome, partial(event_id_at, request)))
     return response
 
 

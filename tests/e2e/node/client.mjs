@@ -29,19 +29,16 @@ function call(client, method, request) {
   });
 }
 
-// Writes each message when the one before is acknowledged, and returns the acknowledgements.
-function stream(client, method, messages) {
+// Writes all messages, and returns their acknowledgements, however many came in one response.
+function acknowledge(client, messages) {
   return new Promise((resolve, reject) => {
-    const call = client[method]();
+    const call = client.StreamUsage();
     const received = [];
-    const writeNext = () => (received.length < messages.length ? call.write(messages[received.length]) : call.end());
-    call.on("data", (message) => {
-      received.push(message);
-      writeNext();
-    });
+    call.on("data", (response) => received.push(...response.acknowledgements));
     call.on("error", reject);
     call.on("end", () => resolve(received));
-    writeNext();
+    messages.forEach((message) => call.write(message));
+    call.end();
   });
 }
 
@@ -68,7 +65,7 @@ const seconds = String(Date.UTC(2024, 6, 5) / 1000);
 // A map that was learnt by reflection is a list of its entries here, which is the same on the wire.
 const values = [{ key: "gigabytes", value: "1.5" }];
 const event = { account_id: "node", meter_id: "storage", event_time: { seconds }, values };
-const acknowledgements = await stream(usage, "StreamUsage", [
+const acknowledgements = await acknowledge(usage, [
   { sequence: "1", events: [{ ...event, event_id: "a" }, { ...event, event_id: "b" }] },
   { sequence: "2", events: [{ ...event, event_id: "a" }, { ...event, event_id: "c", account_id: "nobody" }] },
 ]);

@@ -28,7 +28,7 @@ from ratel.usage.v1 import usage_columns_pb2 as ratel_dot_usage_dot_v1_dot_usage
 from ratel.usage.v1 import usage_event_pb2 as ratel_dot_usage_dot_v1_dot_usage__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"ratel/usage/v1/usage_service.proto\x12\x0eratel.usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"ratel/usage/v1/usage_columns.proto\x1a ratel/usage/v1/usage_event.proto\"\xa6\x01\n\x12StreamUsageRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x35\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1a.ratel.usage.v1.UsageEventB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12-\n\x07\x63olumns\x18\x03 \x01(\x0b\x32\x1c.ratel.usage.v1.UsageColumns:\x18\xbaH\x15\"\x13\n\x06\x65vents\n\x07\x63olumns\x10\x01\"o\n\x13StreamUsageResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\x05\x12.\n\x08verdicts\x18\x03 \x03(\x0b\x32\x1c.ratel.usage.v1.EventVerdict\"\x94\x01\n\x12SubmitUsageRequest\x12\x35\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.ratel.usage.v1.UsageEventB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12-\n\x07\x63olumns\x18\x02 \x01(\x0b\x32\x1c.ratel.usage.v1.UsageColumns:\x18\xbaH\x15\"\x13\n\x06\x65vents\n\x07\x63olumns\x10\x01\"]\n\x13SubmitUsageResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\x05\x12.\n\x08verdicts\x18\x02 \x03(\x0b\x32\x1c.ratel.usage.v1.EventVerdict\"\xae\x02\n\x16ListUsageEventsRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x34\n\x08meter_id\x18\x02 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\xd8\x01\x01\x12\x36\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x1d\n\tpage_size\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"^\n\x17ListUsageEventsResponse\x12*\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.ratel.usage.v1.UsageEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb5\x02\n\x11QueryUsageRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12H\n\x0f\x61ggregation_ids\x18\x02 \x03(\tB/\xbaH,\x92\x01)\x08\x01\x10\x64\x18\x01\"!r\x1f\x32\x1d^[A-Za-z_][A-Za-z0-9_]{0,62}$\x12\x36\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x33\n\x05grain\x18\x05 \x01(\x0e\x32\x1a.ratel.usage.v1.UsageGrainB\x08\xbaH\x05\x82\x01\x02\x10\x01\"l\n\x12QueryUsageResponse\x12\x31\n\nquantities\x18\x01 \x03(\x0b\x32\x1d.ratel.usage.v1.UsageQuantity\x12#\n\x1b\x61ggregation_ids_from_events\x18\x02 \x03(\t\"\x84\x02\n\rUsageQuantity\x12\x16\n\x0e\x61ggregation_id\x18\x01 \x01(\t\x12;\n\x07segment\x18\x02 \x03(\x0b\x32*.ratel.usage.v1.UsageQuantity.SegmentEntry\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08quantity\x18\x05 \x01(\t\x1a.\n\x0cSegmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*T\n\nUsageGrain\x12\x1b\n\x17USAGE_GRAIN_UNSPECIFIED\x10\x00\x12\x14\n\x10USAGE_GRAIN_HOUR\x10\x01\x12\x13\n\x0fUSAGE_GRAIN_DAY\x10\x02\x32\x8a\x03\n\x0cUsageService\x12Z\n\x0bStreamUsage\x12\".ratel.usage.v1.StreamUsageRequest\x1a#.ratel.usage.v1.StreamUsageResponse(\x01\x30\x01\x12[\n\x0bSubmitUsage\x12\".ratel.usage.v1.SubmitUsageRequest\x1a#.ratel.usage.v1.SubmitUsageResponse\"\x03\x90\x02\x02\x12g\n\x0fListUsageEvents\x12&.ratel.usage.v1.ListUsageEventsRequest\x1a\'.ratel.usage.v1.ListUsageEventsResponse\"\x03\x90\x02\x01\x12X\n\nQueryUsage\x12!.ratel.usage.v1.QueryUsageRequest\x1a\".ratel.usage.v1.QueryUsageResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"ratel/usage/v1/usage_service.proto\x12\x0eratel.usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"ratel/usage/v1/usage_columns.proto\x1a ratel/usage/v1/usage_event.proto\"\xa6\x01\n\x12StreamUsageRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x35\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1a.ratel.usage.v1.UsageEventB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12-\n\x07\x63olumns\x18\x03 \x01(\x0b\x32\x1c.ratel.usage.v1.UsageColumns:\x18\xbaH\x15\"\x13\n\x06\x65vents\n\x07\x63olumns\x10\x01\"U\n\x13StreamUsageResponse\x12>\n\x10\x61\x63knowledgements\x18\x01 \x03(\x0b\x32$.ratel.usage.v1.UsageAcknowledgement\"p\n\x14UsageAcknowledgement\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\x05\x12.\n\x08verdicts\x18\x03 \x03(\x0b\x32\x1c.ratel.usage.v1.EventVerdict\"\x94\x01\n\x12SubmitUsageRequest\x12\x35\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.ratel.usage.v1.UsageEventB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12-\n\x07\x63olumns\x18\x02 \x01(\x0b\x32\x1c.ratel.usage.v1.UsageColumns:\x18\xbaH\x15\"\x13\n\x06\x65vents\n\x07\x63olumns\x10\x01\"]\n\x13SubmitUsageResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\x05\x12.\n\x08verdicts\x18\x02 \x03(\x0b\x32\x1c.ratel.usage.v1.EventVerdict\"\xae\x02\n\x16ListUsageEventsRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x34\n\x08meter_id\x18\x02 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\xd8\x01\x01\x12\x36\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x1d\n\tpage_size\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"^\n\x17ListUsageEventsResponse\x12*\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.ratel.usage.v1.UsageEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb5\x02\n\x11QueryUsageRequest\x12\x33\n\naccount_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12H\n\x0f\x61ggregation_ids\x18\x02 \x03(\tB/\xbaH,\x92\x01)\x08\x01\x10\x64\x18\x01\"!r\x1f\x32\x1d^[A-Za-z_][A-Za-z0-9_]{0,62}$\x12\x36\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x34\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x33\n\x05grain\x18\x05 \x01(\x0e\x32\x1a.ratel.usage.v1.UsageGrainB\x08\xbaH\x05\x82\x01\x02\x10\x01\"l\n\x12QueryUsageResponse\x12\x31\n\nquantities\x18\x01 \x03(\x0b\x32\x1d.ratel.usage.v1.UsageQuantity\x12#\n\x1b\x61ggregation_ids_from_events\x18\x02 \x03(\t\"\x84\x02\n\rUsageQuantity\x12\x16\n\x0e\x61ggregation_id\x18\x01 \x01(\t\x12;\n\x07segment\x18\x02 \x03(\x0b\x32*.ratel.usage.v1.UsageQuantity.SegmentEntry\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08quantity\x18\x05 \x01(\t\x1a.\n\x0cSegmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*T\n\nUsageGrain\x12\x1b\n\x17USAGE_GRAIN_UNSPECIFIED\x10\x00\x12\x14\n\x10USAGE_GRAIN_HOUR\x10\x01\x12\x13\n\x0fUSAGE_GRAIN_DAY\x10\x02\x32\x8a\x03\n\x0cUsageService\x12Z\n\x0bStreamUsage\x12\".ratel.usage.v1.StreamUsageRequest\x1a#.ratel.usage.v1.StreamUsageResponse(\x01\x30\x01\x12[\n\x0bSubmitUsage\x12\".ratel.usage.v1.SubmitUsageRequest\x1a#.ratel.usage.v1.SubmitUsageResponse\"\x03\x90\x02\x02\x12g\n\x0fListUsageEvents\x12&.ratel.usage.v1.ListUsageEventsRequest\x1a\'.ratel.usage.v1.ListUsageEventsResponse\"\x03\x90\x02\x01\x12X\n\nQueryUsage\x12!.ratel.usage.v1.QueryUsageRequest\x1a\".ratel.usage.v1.QueryUsageResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -73,28 +73,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGESERVICE'].methods_by_name['ListUsageEvents']._serialized_options = b'\220\002\001'
   _globals['_USAGESERVICE'].methods_by_name['QueryUsage']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['QueryUsage']._serialized_options = b'\220\002\001'
-  _globals['_USAGEGRAIN']._serialized_start=1800
-  _globals['_USAGEGRAIN']._serialized_end=1884
+  _globals['_USAGEGRAIN']._serialized_start=1888
+  _globals['_USAGEGRAIN']._serialized_end=1972
   _globals['_STREAMUSAGEREQUEST']._serialized_start=187
   _globals['_STREAMUSAGEREQUEST']._serialized_end=353
   _globals['_STREAMUSAGERESPONSE']._serialized_start=355
-  _globals['_STREAMUSAGERESPONSE']._serialized_end=466
-  _globals['_SUBMITUSAGEREQUEST']._serialized_start=469
-  _globals['_SUBMITUSAGEREQUEST']._serialized_end=617
-  _globals['_SUBMITUSAGERESPONSE']._serialized_start=619
-  _globals['_SUBMITUSAGERESPONSE']._serialized_end=712
-  _globals['_LISTUSAGEEVENTSREQUEST']._serialized_start=715
-  _globals['_LISTUSAGEEVENTSREQUEST']._serialized_end=1017
-  _globals['_LISTUSAGEEVENTSRESPONSE']._serialized_start=1019
-  _globals['_LISTUSAGEEVENTSRESPONSE']._serialized_end=1113
-  _globals['_QUERYUSAGEREQUEST']._serialized_start=1116
-  _globals['_QUERYUSAGEREQUEST']._serialized_end=1425
-  _globals['_QUERYUSAGERESPONSE']._serialized_start=1427
-  _globals['_QUERYUSAGERESPONSE']._serialized_end=1535
-  _globals['_USAGEQUANTITY']._serialized_start=1538
-  _globals['_USAGEQUANTITY']._serialized_end=1798
-  _globals['_USAGEQUANTITY_SEGMENTENTRY']._serialized_start=1752
-  _globals['_USAGEQUANTITY_SEGMENTENTRY']._serialized_end=1798
-  _globals['_USAGESERVICE']._serialized_start=1887
-  _globals['_USAGESERVICE']._serialized_end=2281
+  _globals['_STREAMUSAGERESPONSE']._serialized_end=440
+  _globals['_USAGEACKNOWLEDGEMENT']._serialized_start=442
+  _globals['_USAGEACKNOWLEDGEMENT']._serialized_end=554
+  _globals['_SUBMITUSAGEREQUEST']._serialized_start=557
+  _globals['_SUBMITUSAGEREQUEST']._serialized_end=705
+  _globals['_SUBMITUSAGERESPONSE']._serialized_start=707
+  _globals['_SUBMITUSAGERESPONSE']._serialized_end=800
+  _globals['_LISTUSAGEEVENTSREQUEST']._serialized_start=803
+  _globals['_LISTUSAGEEVENTSREQUEST']._serialized_end=1105
+  _globals['_LISTUSAGEEVENTSRESPONSE']._serialized_start=1107
+  _globals['_LISTUSAGEEVENTSRESPONSE']._serialized_end=1201
+  _globals['_QUERYUSAGEREQUEST']._serialized_start=1204
+  _globals['_QUERYUSAGEREQUEST']._serialized_end=1513
+  _globals['_QUERYUSAGERESPONSE']._serialized_start=1515
+  _globals['_QUERYUSAGERESPONSE']._serialized_end=1623
+  _globals['_USAGEQUANTITY']._serialized_start=1626
+  _globals['_USAGEQUANTITY']._serialized_end=1886
+  _globals['_USAGEQUANTITY_SEGMENTENTRY']._serialized_start=1840
+  _globals['_USAGEQUANTITY_SEGMENTENTRY']._serialized_end=1886
+  _globals['_USAGESERVICE']._serialized_start=1975
+  _globals['_USAGESERVICE']._serialized_end=2369
 # @@protoc_insertion_point(module_scope)

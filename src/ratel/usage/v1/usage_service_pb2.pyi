@@ -82,6 +82,30 @@ Global___StreamUsageRequest: _TypeAlias = StreamUsageRequest  # noqa: Y015
 
 @_typing.final
 class StreamUsageResponse(_message.Message):
+    """Acknowledges one message or several."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACKNOWLEDGEMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def acknowledgements(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageAcknowledgement]:
+        """One for each message, in the order of the messages, and after those of the response before; 1 to 64."""
+
+    def __init__(
+        self,
+        *,
+        acknowledgements: _abc.Iterable[Global___UsageAcknowledgement] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledgements", b"acknowledgements"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamUsageResponse: _TypeAlias = StreamUsageResponse  # noqa: Y015
+
+@_typing.final
+class UsageAcknowledgement(_message.Message):
     """Acknowledges one message: all of it is durable."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -110,7 +134,7 @@ class StreamUsageResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___StreamUsageResponse: _TypeAlias = StreamUsageResponse  # noqa: Y015
+Global___UsageAcknowledgement: _TypeAlias = UsageAcknowledgement  # noqa: Y015
 
 @_typing.final
 class SubmitUsageRequest(_message.Message):

@@ -18,8 +18,9 @@ class UsageServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     StreamUsage: _aio.StreamStreamMultiCallable[_usage_service_pb2.StreamUsageRequest, _usage_service_pb2.StreamUsageResponse]
     """Streams usage in. Every message is answered by one acknowledgement, in order, only after its events are durable; an
-    event without a verdict is accepted. May be repeated for ever: whatever was not acknowledged is sent again on a new
-    stream. Advise 1,000 to 5,000 events a message, in columns where there are many, and several messages in flight.
+    event without a verdict is accepted. A response carries all acknowledgements that are ready: none waits for another.
+    May be repeated for ever: whatever was not acknowledged is sent again on a new stream. Advise 1,000 to 5,000 events a
+    message, in columns where there are many, and several messages in flight.
     When the server wants the stream elsewhere (it stops, or the connection is old) it acknowledges what it has read and
     ends with UNAVAILABLE (DRAINING). A message that breaks a rule of its own (not one of an event) ends the stream with
     INVALID_ARGUMENT.
@@ -43,8 +44,9 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_abc.AsyncIterator[_usage_service_pb2.StreamUsageRequest], _abc.AsyncIterator[_usage_service_pb2.StreamUsageResponse]],
     ) -> _abc.AsyncIterator[_usage_service_pb2.StreamUsageResponse]:
         """Streams usage in. Every message is answered by one acknowledgement, in order, only after its events are durable; an
-        event without a verdict is accepted. May be repeated for ever: whatever was not acknowledged is sent again on a new
-        stream. Advise 1,000 to 5,000 events a message, in columns where there are many, and several messages in flight.
+        event without a verdict is accepted. A response carries all acknowledgements that are ready: none waits for another.
+        May be repeated for ever: whatever was not acknowledged is sent again on a new stream. Advise 1,000 to 5,000 events a
+        message, in columns where there are many, and several messages in flight.
         When the server wants the stream elsewhere (it stops, or the connection is old) it acknowledges what it has read and
         ends with UNAVAILABLE (DRAINING). A message that breaks a rule of its own (not one of an event) ends the stream with
         INVALID_ARGUMENT.
