@@ -20,7 +20,7 @@ OUTSIDE = re.compile(r"/(root|home|work|Users)/\w|pythonhosted\.|pypi\.org/simpl
 
 CONTRACTS = "ratel.account.v1 ratel.catalog.v1 ratel.rating.v1 ratel.usage.v1 buf.validate"
 GRPC = "grpc grpc_channelz grpc_health grpc_reflection grpc_status google.protobuf google.rpc google.type"
-SERVED_BY = "numpy prometheus_client orjson structlog uuid_utils"
+SERVED_BY = "numpy prometheus_client orjson structlog uuid_utils uvloop"
 # What each room may import besides the standard library and itself. A longer prefix decides before a shorter one.
 ROOMS = {
     "core": "lark numpy tzdata whenever",

@@ -36,7 +36,8 @@ class Configuration(BaseSettings):
 
     Attributes:
         database_url: A Postgres 15 or later, as libpq reads it. Empty: an embedded one in ``data_dir``.
-        database_connections_max: Connections to Postgres at once for calls; taking usage in has six of its own.
+        database_connections_max: Connections to Postgres at once for calls; taking usage in has six of its own, and
+            each worker one.
         database_wait_seconds: How long a call waits for one of them.
         database_statement_seconds: How long one statement may take.
         data_dir: Where the embedded Postgres keeps its data.
@@ -51,6 +52,8 @@ class Configuration(BaseSettings):
         event_future_hours: How far ahead of the server's clock an event's time may be.
         event_retention_days: For how long events are kept at least, by the time of their UUIDv7 ids, which are then
             dropped by whole months; 0 keeps them for ever. Rollups stay.
+        billing_processes: Workers beside the server, at most, that make the bills of runs over many accounts; 0: the
+            server makes them itself.
         log_level: The least serious level that is logged.
     """
 
@@ -70,6 +73,7 @@ class Configuration(BaseSettings):
     drain_seconds: Seconds = 20
     event_future_hours: Annotated[int, Field(ge=0, le=24 * 366)] = 24
     event_retention_days: Annotated[int, Field(ge=0, le=366 * 100)] = 0
+    billing_processes: Annotated[int, Field(ge=0, le=256)] = 2
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

@@ -192,7 +192,12 @@ async def test_a_run_over_chunks_answers_in_order_and_may_be_left(
 ) -> None:
     """R12.4: whoever left finds some bills made, and what is asked again makes the others."""
     monkeypatch.setattr("ratel.server.billing.CHUNK_ACCOUNTS", 3)
-    monkeypatch.setattr("ratel.server.billing.RESULTS_MAX", 2)
+    monkeypatch.setattr("ratel.server.bill_chunk.RESULTS_MAX", 2)
+    async with served(server.database_url, billing_processes=0) as alone:
+        await _leave_a_run(alone, prefix)
+
+
+async def _leave_a_run(server: Served, prefix: str) -> None:
     tellers = [Teller(server, read_story(CALLS), f"{prefix}{number}_") for number in range(5)]
     for teller in tellers:
         await teller.tell()

@@ -360,6 +360,13 @@ class DatabaseUnavailable(Unavailable):
     message = "the database does not answer"
 
 
+class WorkerLost(Unavailable):
+    """A process that made bills for a run ended before its answer came."""
+
+    reason = "WORKER_LOST"
+    message = "a process of the run ended; what it has stored stays, so the run may be repeated"
+
+
 class Denied(RatelError):
     """The caller may not do this."""
 

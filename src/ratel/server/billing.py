@@ -5,20 +5,22 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing
 from datetime import date
-from typing import TypeAlias
+from functools import partial
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter
 
 from ratel.core.billing import BillKey, BillStatus, approved, check_deletable, check_row, locked
-from ratel.core.currency import BillExchange, Exchange
-from ratel.core.errors import Mistakes, RatelError
+from ratel.core.errors import Mistakes
 from ratel.core.period import date_from_text
-from ratel.rating.v1 import bill_pb2, line_item_pb2
 from ratel.rating.v1 import billing_service_pb2 as pb
+from ratel.rating.v1 import line_item_pb2
 from ratel.rating.v1.billing_service_pb2_grpc import BillingServiceServicer
 from ratel.server import clock
 from ratel.server.account_chunk import account_chunks
-from ratel.server.bill_run import Billed, BillMaker
+from ratel.server.bill_chunk import bill_chunk, billed_to_proto
+from ratel.server.bill_run import BillMaker
+from ratel.server.bill_worker import BillWorkers
 from ratel.server.convert.bill import (
     STATUSES,
     add_warnings,
@@ -28,20 +30,19 @@ from ratel.server.convert.bill import (
     unstored_bill_to_proto,
 )
 from ratel.server.convert.plan import FREQUENCIES
-from ratel.server.errors import Context, status_of
+from ratel.server.errors import Context
 from ratel.server.page import page_size, position_of, token_after
 from ratel.store import bill as store
 from ratel.store.account import account_no, count_accounts, lock_account
 from ratel.store.pool import Connection, Database
 
+T = TypeVar("T")
+
 CHUNK_ACCOUNTS = 500
 """Accounts that are computed from one snapshot and written in one transaction: few enough to see a run go on."""
 
-RESULTS_MAX = 100
-"""Accounts in one response: the contract says so, and each may have many warnings."""
-
 CHUNKS_AT_ONCE = 2
-"""Chunks under way: while one waits for Postgres, another one is computed."""
+"""Chunks under way in the server, or for each worker: while one waits, another one is computed."""
 
 
 class BillingServicer(BillingServiceServicer):
@@ -50,12 +51,14 @@ class BillingServicer(BillingServiceServicer):
     Args:
         database: Where everything is.
         maker: Makes bills.
+        workers: Make those of large runs.
         registry: Where bills are counted.
     """
 
-    def __init__(self, database: Database, maker: BillMaker, registry: CollectorRegistry) -> None:
+    def __init__(self, database: Database, maker: BillMaker, workers: BillWorkers, registry: CollectorRegistry) -> None:
         self._database = database
         self._maker = maker
+        self._workers = workers
         self._bills = Counter(
             "ratel_bills", "Accounts billed by runs, by what came of them.", ["outcome"], registry=registry
         )
@@ -69,7 +72,9 @@ class BillingServicer(BillingServiceServicer):
         bill.line_items.extend(map(line_item_pb2.LineItem.FromString, last.contents))
         return pb.PreviewBillResponse(bill=add_warnings(bill, made.due))
 
-    async def RunBilling(self, request: pb.RunBillingRequest, context: Context) -> AsyncIterator[pb.RunBillingResponse]:
+    async def RunBilling(  # type: ignore[override]  # its messages are bytes already
+        self, request: pb.RunBillingRequest, context: Context
+    ) -> AsyncIterator[bytes]:
         """Make and store bills; a chunk of accounts is begun when the caller has taken the one before the last."""
         key, target_currency = bill_key_from_proto(request), target_currency_from_proto(request)
         done, count = 0, len(request.account_ids)
@@ -77,21 +82,18 @@ class BillingServicer(BillingServiceServicer):
             async with self._database.connection() as connection:
                 count = await count_accounts(connection)
         chunks = account_chunks(self._database, request.account_ids, CHUNK_ACCOUNTS)
-        runs = (self._maker.run(ids, key, target_currency) async for ids in chunks)
-        async with aclosing(_ahead(runs)) as results:
+        is_large = count > CHUNK_ACCOUNTS and self._workers.count > 0
+        bill = self._workers.bill if is_large else partial(bill_chunk, self._maker)
+        runs = (bill(ids, key, target_currency) async for ids in chunks)
+        async with aclosing(_ahead(runs, CHUNKS_AT_ONCE * (self._workers.count if is_large else 1))) as results:
             async for billed in results:
-                found = [self._billed(account_id, key, each) for account_id, each in billed.items()]
-                for start in range(0, len(found), RESULTS_MAX):
-                    some = found[start : start + RESULTS_MAX]
-                    done += len(some)
-                    yield pb.RunBillingResponse(billed_accounts=some, done_count=done, account_count=max(count, done))
-
-    def _billed(self, account_id: str, key: BillKey, found: Billed | RatelError) -> pb.BilledAccount:
-        self._bills.labels(_outcome(found)).inc()
-        if isinstance(found, RatelError):
-            return pb.BilledAccount(account_id=account_id, error=status_of(found))
-        bill = _billed_to_proto(account_id, key, found)
-        return pb.BilledAccount(account_id=account_id, bill=bill, changed=found.is_changed)
+                for outcome, number in billed.outcomes.items():
+                    self._bills.labels(outcome).inc(number)
+                for part in billed.parts:
+                    done += part.account_count
+                    progress = pb.RunBillingResponse(done_count=done, account_count=max(count, done))
+                    # Messages one after the other are one message that says what both say.
+                    yield part.data + progress.SerializeToString()
 
     async def GetBill(self, request: pb.GetBillRequest, context: Context) -> pb.GetBillResponse:
         """Return a bill."""
@@ -123,7 +125,7 @@ class BillingServicer(BillingServiceServicer):
     async def RecalculateBill(self, request: pb.RecalculateBillRequest, context: Context) -> pb.RecalculateBillResponse:
         """Make a stored bill again."""
         billed = await self._maker.recalculate(request.account_id, bill_key_from_proto(request), request.etag)
-        message = _billed_to_proto(request.account_id, bill_key_from_proto(request), billed)
+        message = billed_to_proto(request.account_id, bill_key_from_proto(request), billed)
         if billed.made is not None:
             message.line_items.extend(map(line_item_pb2.LineItem.FromString, billed.made.bills[-1].contents))
         return pb.RecalculateBillResponse(bill=message)
@@ -190,16 +192,14 @@ def _position(bill: store.StoredBill) -> tuple[str, str, str]:
 
 # --- A run ------------------------------------------------------------------------------------------------------------
 
-_Results: TypeAlias = dict[str, Billed | RatelError]
 
-
-async def _ahead(runs: AsyncIterator[Coroutine[None, None, _Results]]) -> AsyncGenerator[_Results]:
-    """Yield what runs come to, in their order, while the next ones are under way: one reckons as another one waits."""
-    under_way: deque[asyncio.Task[_Results]] = deque()
+async def _ahead(runs: AsyncIterator[Coroutine[None, None, T]], count: int) -> AsyncGenerator[T]:
+    """Yield what runs come to, in their order, while so many are under way."""
+    under_way: deque[asyncio.Task[T]] = deque()
     try:
         async for run in runs:
             under_way.append(asyncio.create_task(run))
-            if len(under_way) == CHUNKS_AT_ONCE:
+            if len(under_way) == count:
                 yield await under_way.popleft()
         while under_way:
             yield await under_way.popleft()
@@ -207,19 +207,3 @@ async def _ahead(runs: AsyncIterator[Coroutine[None, None, _Results]]) -> AsyncG
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
-
-
-def _billed_to_proto(account_id: str, key: BillKey, billed: Billed) -> bill_pb2.Bill:
-    if billed.bill is not None:
-        message = stored_bill_to_proto(billed.bill)
-    else:
-        revision = billed.made.account.revision if billed.made else 0
-        exchange = billed.made.bills[-1].exchange if billed.made else BillExchange(key.invoice_date, Exchange())
-        message = unstored_bill_to_proto(account_id, key, (), exchange, revision)
-    return message if billed.made is None else add_warnings(message, billed.made.due)
-
-
-def _outcome(found: Billed | RatelError) -> str:
-    if isinstance(found, RatelError):
-        return "failed"
-    return "written" if found.is_changed else "unchanged"

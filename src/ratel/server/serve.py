@@ -5,7 +5,6 @@ their senders to connect elsewhere, everything else ends by itself, and after a 
 """
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,6 +23,7 @@ from ratel.server import metrics
 from ratel.server.admission import Admission
 from ratel.server.introspection import add_introspection
 from ratel.server.logs import configure_logs
+from ratel.server.memory import collect_less
 from ratel.server.methods import Methods
 from ratel.server.metrics import CallMetrics
 from ratel.server.services import Service, open_services
@@ -34,9 +34,6 @@ STREAM_END_SECONDS = 60
 # What a server that is to end at once is left to let go of its database.
 HURRY_SECONDS = 1
 GRACE_MARGIN_SECONDS = 60
-COLLECT_AFTER = (50_000, 20, 50)
-"""Objects made more than freed until garbage is looked for, and how many times until it is among older ones."""
-
 SWITCH_SECONDS = 0.0005
 """How long a thread that folds may keep the others waiting; Python's own 5 ms are longer than a call takes."""
 
@@ -110,20 +107,10 @@ async def running(configuration: Configuration, database_url: str) -> AsyncItera
         await server.start()
         running_server = RunningServer(target, metrics_target, server, checks, admission, configuration.drain_seconds)
         stack.push_async_callback(running_server.drain)
-        _collect_less()
+        collect_less()
         sys.setswitchinterval(SWITCH_SECONDS)
         log.info("serving", target=target, metrics=metrics_target)
         yield running_server
-
-
-def _collect_less() -> None:
-    """Leave what is there now out of garbage collection, and look through the rest less often.
-
-    Hardly anything of ours is garbage in circles; looking for it again and again took a fifth of a busy server's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def forever(_server: RunningServer) -> None:

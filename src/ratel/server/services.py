@@ -1,7 +1,7 @@
 """What the server is made of: databases, what takes usage in, and the five services on top of them."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from ratel.rating.v1.rating_service_pb2_grpc import add_RatingServiceServicer_to
 from ratel.server.account import Accounts
 from ratel.server.admission import Admission
 from ratel.server.bill_run import BillMaker
+from ratel.server.bill_worker import BillWorkers, WorkerStart
 from ratel.server.billing import BillingServicer
 from ratel.server.catalog import Catalog
 from ratel.server.charges import Charging
@@ -85,13 +86,17 @@ async def open_services(
     ):
         async with database.connection() as connection:
             await check_schema(connection)
-        async with open_metering(own, registry, future, retention_days=configuration.event_retention_days) as metering:
+        start = WorkerStart(database_url, replace(limits, connections_max=1), configuration.log_level)
+        async with (
+            open_metering(own, registry, future, retention_days=configuration.event_retention_days) as metering,
+            aclosing(BillWorkers(start, configuration.billing_processes)) as workers,
+        ):
             end = StreamEnd(admission.draining, configuration.connection_age_seconds)
             usage = UsageServicer(database, metering, end)
             cache = create_plan_cache(registry)
             charges = Source(metering.ingest.room, Charging(database, cache, metering).take_in, end)
             rating = RatingServicer(database, cache, metering.tail, charges, registry)
-            billing = BillingServicer(database, BillMaker(database, cache, metering.tail), registry)
+            billing = BillingServicer(database, BillMaker(database, cache, metering.tail), workers, registry)
             yield [
                 Service(catalog_service_pb2.DESCRIPTOR, add_CatalogServiceServicer_to_server, Catalog(database)),
                 Service(account_service_pb2.DESCRIPTOR, add_AccountServiceServicer_to_server, Accounts(database)),
