@@ -46,6 +46,7 @@ LEAVES: list[RatelError] = [
     errors.StreamLimit(),
     errors.TransactionConflict(),
     errors.UsageUnpriced("a1", count="2"),
+    errors.WorkerLost(),
     errors.ZoneUnknown("must be a zone"),
 ]
 
