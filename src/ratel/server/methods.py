@@ -118,27 +118,42 @@ class Around:
         """Let a call in, or refuse it."""
         call.leave = self.admission.enter(is_stream=self.is_stream)
 
-    def read(self, request: Any) -> Any:
+    def read(self, request: Any, context: Context) -> Any:
         """Return what a method is given of its caller: a stream of messages or the only one, checked."""
-        return self._read_all(request) if self.is_stream else self._check(self.deserialize(request))
+        return Messages(self, context) if self.is_stream else self._check(self.deserialize(request))
 
     def _check(self, request: Message | Malformed) -> Message:
-        message = self._counted(request)
+        message = self.counted(request)
         if self.path != SUBMIT_USAGE:
             check_request(message)
         return message
 
-    async def _read_all(self, requests: AsyncIterator[Message | Malformed]) -> AsyncIterator[Message]:
-        """Yield a stream of messages, whose rules are the method's own business."""
-        async for request in requests:
-            yield self._counted(request)
-
-    def _counted(self, request: Message | Malformed) -> Message:
+    def counted(self, request: Message | Malformed) -> Message:
         """Count a message that was received, and refuse one that could not be read."""
         self.metrics.received += 1
         if isinstance(request, Malformed):
             raise MessageMalformed("the bytes are no message of this method")
         return request
+
+
+class Messages:
+    """A stream of messages, whose rules are the method's own business.
+
+    Read from the context: the generator that gRPC gives, within one of ours, costs more than to take a message in.
+    """
+
+    def __init__(self, around: Around, context: Context) -> None:
+        self._around = around
+        self._context: Any = context  # whose `read` the stubs give no type
+
+    def __aiter__(self) -> "Messages":
+        return self
+
+    async def __anext__(self) -> Message:
+        request = await self._context.read()
+        if request is grpc.aio.EOF:
+            raise StopAsyncIteration
+        return self._around.counted(request)
 
 
 def _one(around: Around, method: Method) -> Method:
@@ -149,7 +164,7 @@ def _one(around: Around, method: Method) -> Method:
             around.enter(call)
             response = None if quick is None else await quick(request)
             if response is None:
-                response = await method(around.read(request), context)
+                response = await method(around.read(request, context), context)
             else:
                 around.metrics.received += 1
             around.metrics.sent += 1
@@ -162,7 +177,7 @@ def _many(around: Around, method: Method) -> Method:
     async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
         async with around.call(context) as call:
             around.enter(call)
-            async for response in method(around.read(request), context):
+            async for response in method(around.read(request, context), context):
                 yield response
                 around.metrics.sent += 1
 

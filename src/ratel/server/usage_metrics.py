@@ -46,7 +46,11 @@ def create_usage_metrics(registry: CollectorRegistry) -> UsageMetrics:
     metrics = UsageMetrics(
         events=counter("ratel_usage_events", "Usage events answered, by what became of them.", "outcome"),
         group_events=histogram("ratel_commit_events", "Events committed together.", COMMIT_EVENTS),
-        group_wait=histogram("ratel_commit_wait_seconds", "Time that a message waited for its commit.", WAIT_SECONDS),
+        group_wait=histogram(
+            "ratel_commit_wait_seconds",
+            "Time that the oldest message of a commit waited for it to begin.",
+            WAIT_SECONDS,
+        ),
         commit=histogram("ratel_commit_seconds", "Time that a commit took, attempts included.", COMMIT_SECONDS),
         commit_retries=counter("ratel_commit_retries", "Commits tried again."),
         queued_events=gauge("ratel_queued_events", "Events read and not committed yet."),
