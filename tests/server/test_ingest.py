@@ -63,6 +63,7 @@ async def metered(url: str, limits: IngestLimits) -> AsyncIterator[UsageServiceS
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=narrow) as channel:
+            await channel.channel_ready()  # or a busy machine takes the time to connect for that of a full queue
             yield UsageServiceStub(channel)
         await server.stop(5)
     await database.close()
