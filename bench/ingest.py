@@ -138,17 +138,19 @@ async def stream_rates(stack: Stack, events: Sequence[Event], shape: Shape, repe
 
 async def send(stack: Stack, streams: Sequence[Sequence[bytes]], count: int) -> None:
     """Send messages over several streams at once, and see that so many events are accepted."""
-    accepted = sum(await asyncio.gather(*(_send_stream(stack, each) for each in streams)))
+
+    async def requests(encoded: Sequence[bytes]) -> AsyncIterator[bytes]:
+        for each in encoded:
+            yield each
+
+    accepted = sum(await asyncio.gather(*(accepted_count(stack, requests(each)) for each in streams)))
     if accepted != count:
         raise AssertionError(f"{accepted} of {count} events were accepted")
 
 
-async def _send_stream(stack: Stack, encoded: Sequence[bytes]) -> int:
-    async def requests() -> AsyncIterator[bytes]:
-        for each in encoded:
-            yield each
-
-    responses = usage_method(stack.channel)(requests())
+async def accepted_count(stack: Stack, requests: AsyncIterator[bytes]) -> int:
+    """Send messages over a stream, and return how many of their events are accepted."""
+    responses = usage_method(stack.channel)(requests)
     return sum([each.accepted_count async for response in responses for each in response.acknowledgements])
 
 

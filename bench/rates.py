@@ -8,7 +8,7 @@ three more figures say.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -16,7 +16,7 @@ from statistics import median
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from bench.figure import ECHO, Call, Figure, Scale, calls_per_second, echo_call, rates_in_turn, time_of
-from bench.ingest import fold, send
+from bench.ingest import accepted_count, fold, send
 from bench.stack import Stack
 from bench.usual import SUM_TEXT, copy_to_usual, usual_sum
 from bench.workload import ACCOUNTS, GROWTH_ACCOUNTS, METER, MODELS, RATED_ACCOUNTS, REGIONS, Source, messages
@@ -33,8 +33,9 @@ EVENTS_PER_MESSAGE = 5_000
 SQL_CALLS = 20
 GROWTH_CALLS = 50
 
-WRITE = "SELECT pg_current_xact_id()"
-WRITE_SECONDS = 0.001
+# What comes in meanwhile, of other accounts: 1,000 events a second.
+NEIGHBOUR_EVENTS = 20
+NEIGHBOUR_SECONDS = 0.02
 
 SQL = "one prepared statement that sums the same events; both one caller"
 SUM_EVENTS = """
@@ -63,7 +64,7 @@ async def measure_rates(stack: Stack, scale: Scale, wanted: set[str]) -> list[Fi
             continue
         limits, samples = [], []
         for _ in range(scale.runs):
-            async with _writing(stack) if name == BUSY else nullcontext():
+            async with _neighbour(stack, scale) if name == BUSY else nullcontext():
                 limit, sample = await rates_in_turn(echo, rate, CALLERS[name], scale.call_seconds)
             limits.append(limit)
             samples.append(sample)
@@ -72,20 +73,27 @@ async def measure_rates(stack: Stack, scale: Scale, wanted: set[str]) -> list[Fi
 
 
 @asynccontextmanager
-async def _writing(stack: Stack) -> AsyncIterator[None]:
-    """Let transactions end all the time, as where usage comes in, but without its cost."""
+async def _neighbour(stack: Stack, scale: Scale) -> AsyncIterator[None]:
+    """Let usage of other accounts come in through the service, at a steady rate and for as long as it takes."""
+    count = NEIGHBOUR_EVENTS * round(3 * scale.call_seconds / NEIGHBOUR_SECONDS)
+    encoded = messages(Source().recent(count), NEIGHBOUR_EVENTS)
+    is_over = asyncio.Event()
 
-    async def write() -> None:
-        while True:
-            await stack.connection.execute(WRITE)
-            await asyncio.sleep(WRITE_SECONDS)
+    async def requests() -> AsyncIterator[bytes]:
+        for each in encoded:
+            yield each
+            with suppress(TimeoutError):
+                await asyncio.wait_for(is_over.wait(), NEIGHBOUR_SECONDS)
+                return
+        raise AssertionError("usage came in for too short a time")
 
-    writing = asyncio.create_task(write())
+    sending = asyncio.create_task(accepted_count(stack, requests()))
     try:
         yield
     finally:
-        writing.cancel()
-        await asyncio.wait({writing})
+        is_over.set()
+    if not await sending % NEIGHBOUR_EVENTS == 0 < await sending:
+        raise AssertionError("not all usage was accepted")
 
 
 async def _once(stack: Stack, scale: Scale, name: str) -> Figure:
@@ -127,8 +135,10 @@ LOAD_EVENTS = """
     WHERE accounts.id = $10 AND meters.id = $11
 """
 LOAD_PENDING = """
-    INSERT INTO pending_batches (batch_id, owner, event_count, min_event_time, max_event_time, create_time)
-    SELECT batch_id, gen_random_uuid(), count(*), min(event_time), max(event_time), now() - interval '1 hour'
+    INSERT INTO pending_batches
+        (batch_id, owner, event_count, min_event_time, max_event_time, create_time, account_nos)
+    SELECT batch_id, gen_random_uuid(), count(*), min(event_time), max(event_time), now() - interval '1 hour',
+        array_agg(DISTINCT account_no)
     FROM events WHERE batch_id = $1 GROUP BY batch_id
 """
 EVENTS_PER_BATCH = 500_000

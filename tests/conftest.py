@@ -25,6 +25,7 @@ from ratel.server.serve import RunningServer, running
 from ratel.store.migrate import migrate
 from ratel.usage.v1.usage_service_pb2 import StreamUsageResponse, UsageAcknowledgement
 from ratel.usage.v1.usage_service_pb2_grpc import UsageServiceStub
+from tests.guard import install_guards
 
 # A process of its own, which sees the end of its input when the run ends, however it ends: nothing stays behind.
 SERVE = """
@@ -148,6 +149,7 @@ async def served(database_url: str, **settings: object) -> AsyncIterator[Served]
     usual = {"listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0", "drain_seconds": 5}
     configuration = Configuration.model_validate(usual | settings)
     async with running(configuration, database_url) as server, grpc.aio.insecure_channel(server.target) as channel:
+        await install_guards(database_url)
         yield Served(
             server,
             database_url,

@@ -177,7 +177,8 @@ TABLES = """
     compound_aggregations aggregations
     used_meters rollups meters counters products accounts
 """
-EMPTY = ";".join(f"DELETE FROM {table}" for table in TABLES.split())
+MOVE = "UPDATE catalog_revisions SET revision = revision + 1"
+EMPTY = ";".join((MOVE, *(f"DELETE FROM {table}" for table in TABLES.split())))
 DEFAULT_SETTINGS = """
     UPDATE settings SET time_zone = 'UTC', default_currency = 'USD', month_epoch = NULL, rounding_mode = 'HALF_UP',
         from_currencies = '{}', to_currencies = '{}', currency_rates = '{}',

@@ -125,7 +125,11 @@ async def test_the_database_itself_keeps_a_parent_from_having_one(server: Served
         await create(server, f"kept-{name}")
     connection = await asyncpg.connect(server.database_url)
     link = """
-        UPDATE accounts SET parent_account_no = (SELECT account_no FROM accounts WHERE id = $2) WHERE id = $1
+        UPDATE accounts
+        SET version = version + 1, parent_account_no = CASE
+            WHEN id = $1 THEN (SELECT account_no FROM accounts WHERE id = $2) ELSE parent_account_no
+        END
+        WHERE id IN ($1, $2)
     """
     await connection.execute(link, "kept-bottom", "kept-middle")
     for child, parent in (("kept-middle", "kept-top"), ("kept-top", "kept-bottom")):

@@ -23,8 +23,8 @@ from ratel.rating.v1.rating_service_pb2 import RateAccountRequest, RateAccountsR
 from ratel.server.convert.account import adjustment_to_proto
 from ratel.server.convert.pricing import pricing_to_proto
 from ratel.usage.v1.usage_event_pb2 import UsageEvent
-from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest
-from tests.conftest import Served, acknowledgements, execute
+from ratel.usage.v1.usage_service_pb2 import StreamUsageRequest, SubmitUsageRequest
+from tests.conftest import Served, acknowledgements
 from tests.server.example import time
 from tests.story import read_story
 from tests.telling import Teller
@@ -70,9 +70,11 @@ def read_count(server: Served) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith("ratel_read_accounts_sum"))
 
 
-async def write_something(server: Served) -> None:
-    """Let a transaction end that changes nothing: no answer is given again as it was."""
-    await execute(server.database_url, "SELECT pg_current_xact_id()")
+async def use_elsewhere(server: Served, prefix: str) -> None:
+    """Let the account have usage that its rating does not count: no answer is given again as it was."""
+    event = UsageEvent(account_id=f"{prefix}account", meter_id=prefix + METER, event_id="elsewhere")
+    event.event_time.CopyFrom(time("2024-02-05T00:00:00Z"))
+    await server.usage.SubmitUsage(SubmitUsageRequest(events=[event]))
 
 
 async def send(server: Served, account_id: str, meter_id: str, first: int, count: int, **values: str) -> None:
@@ -167,7 +169,7 @@ async def test_what_changed_is_seen_at_once(server: Served, change: Callable[[Se
     account_id = await told(server, prefix)
     first = await rate(server, account_id)
     before = read_count(server)
-    await write_something(server)
+    await use_elsewhere(server, prefix)
     assert await rate(server, account_id) == first == await rate_plainly(server, account_id)
     assert read_count(server) > before, "the account was not known"
     await change(server, prefix)
@@ -211,7 +213,7 @@ async def test_what_a_parent_covers_of_a_known_account_is_seen_at_once(server: S
         assert not found.unattached_usages
         assert list(found.line_items) == list(first.line_items)
     before = read_count(server)
-    await write_something(server)
+    await use_elsewhere(server, prefix)
     assert await rate(server, account_id) == found
     assert read_count(server) > before, "a child is known too"
 

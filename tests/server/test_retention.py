@@ -26,7 +26,7 @@ LET_GO = (
     "UPDATE event_retention SET dropped_until = '2024-06-20T10:30Z', least_key = '018f0000-0000-0000-0000-000000000000'"
 )
 TAKE_BACK = "UPDATE event_retention SET dropped_until = NULL, least_key = NULL"
-MOVE = "UPDATE catalog_revisions SET revision = revision + 1"
+MOVE = "UPDATE catalog_revisions SET revision = revision + 1; UPDATE usage_revisions SET revision = revision + 1"
 OLD_ID = "018e0000-0000-7000-8000-000000000001"
 
 
@@ -35,12 +35,10 @@ async def events_let_go(server: Served) -> AsyncIterator[None]:
     """Say that events are gone; the server is everybody's, so it is taken back."""
     connection = await asyncpg.connect(server.database_url)
     try:
-        for statement in (LET_GO, MOVE):
-            await connection.execute(statement)
+        await connection.execute(f"{LET_GO};{MOVE}")
         yield
     finally:
-        for statement in (TAKE_BACK, MOVE):
-            await connection.execute(statement)
+        await connection.execute(f"{TAKE_BACK};{MOVE}")
         await connection.close()
 
 

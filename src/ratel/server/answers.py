@@ -1,56 +1,67 @@
-"""Answers to calls that only read, kept for whoever asks the same again while nothing at all has been written."""
+"""Answers to calls that only read, kept for whoever asks the same again while nothing they depend on has changed."""
 
+from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import Message
 
-from ratel.store.moment import Moment, Moments
+from ratel.store.moment import Sight, Sights
 
 BYTES_MAX: Final = 32 * 2**20
 """What is kept takes at most so much, requests included."""
 
 
+@dataclass(slots=True)
+class _Kept:
+    """An answer as it is sent, and what it was made of, as it was seen last."""
+
+    answer: bytes
+    sight: Sight
+
+
 class Answers:
-    """The answers of one moment of the database, by request, both as they are sent.
+    """Answers by request, both as they are sent.
 
     Requests are compared byte by byte: one that says the same in other bytes is only not found.
 
     Args:
-        moments: of the database that the answers are made from, and from nothing else.
+        sights: of the database that the answers are made from, and from nothing else.
         observe: told of each answer that is given again.
     """
 
-    def __init__(self, moments: Moments, observe: Callable[[], None]) -> None:
-        self._moments = moments
+    def __init__(self, sights: Sights, observe: Callable[[], None]) -> None:
+        self._sights = sights
         self._observe = observe
-        self._moment: Moment | None = None
-        self._kept: dict[bytes, bytes] = {}
+        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
         self._size = 0
 
     async def get(self, request: bytes) -> bytes | None:
-        """Return the answer that would be made again; None if that is not known, or not likely where others write.
+        """Return the answer that would be made again; None if that is not known.
 
         Raises:
             DatabaseUnavailable: it cannot be reached.
             Overloaded: no connection came free in time.
         """
-        if request not in self._kept or not self._moments.is_quiet:
+        kept = self._kept.get(request)
+        renewed = None if kept is None else await self._sights.renew(kept.sight)
+        if kept is None or renewed is None:
             return None
-        moment = await self._moments.now()
-        answer = self._kept.get(request) if moment is not None and moment == self._moment else None
-        if answer is not None:
-            self._observe()
-        return answer
+        kept.sight = renewed
+        self._observe()
+        return kept.answer
 
-    def keep(self, request: Message, answer: Message, moment: Moment | None) -> None:
-        """Keep an answer that was made of a moment, instead of those of other moments; not where others write."""
-        if moment is None or not self._moments.is_quiet:
+    def keep(self, request: Message, answer: Message, sight: Sight) -> None:
+        """Keep an answer that was made of what was seen, and let go of those that were kept first."""
+        if sight.moment is None:
             return
         key, value = request.SerializeToString(), answer.SerializeToString()
-        if moment != self._moment or self._size + len(key) + len(value) > BYTES_MAX:
-            self._kept.clear()
-            self._moment, self._size = moment, 0
-        if key not in self._kept:
-            self._size += len(key) + len(value)
-        self._kept[key] = value
+        before = self._kept.pop(key, None)
+        if before is not None:
+            self._size -= len(key) + len(before.answer)
+        self._kept[key] = _Kept(value, sight)
+        self._size += len(key) + len(value)
+        while self._size > BYTES_MAX:
+            oldest, let_go = self._kept.popitem(last=False)
+            self._size -= len(oldest) + len(let_go.answer)

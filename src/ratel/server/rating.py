@@ -29,7 +29,7 @@ from ratel.server.quotes import Quotes
 from ratel.server.usage_stream import Source, answers_to
 from ratel.store.add_on import ADD_ONS
 from ratel.store.known import Known, KnownAccounts
-from ratel.store.moment import Moment, Moments
+from ratel.store.moment import Sights
 from ratel.store.pool import Database
 from ratel.store.question import question_of
 from ratel.store.rating import AccountSnapshot, PlanCache, UsageSnapshot, rating_snapshot, slices_of
@@ -62,10 +62,9 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         self._tail = tail
         self._charges = charges
         self._quotes = Quotes()
-        self._moments = Moments(database)
-        self._answers = Answers(self._moments, create_repeated_answers(registry).inc)
+        self._answers = Answers(Sights(database), create_repeated_answers(registry).inc)
         observe = create_batch_size(registry).observe
-        self._known: KnownAccounts[PreparedRating] = KnownAccounts(database, tail, self._moments, observe)
+        self._known: KnownAccounts[PreparedRating] = KnownAccounts(database, tail, observe)
 
     @property
     def quick(self) -> Mapping[str, Quick]:
@@ -96,13 +95,14 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         response = rating_service_pb2.RateAccountResponse()
         found = await self._known.read(request.account_id, asked)
         if found is not None and found.known.value.fill(response.account_rating, found.kept):
-            self._answers.keep(request, response, found.moment)
+            self._answers.keep(request, response, found.sight)
             return response
-        (surveyed,), moment = await self._survey([request.account_id], asked)
+        (surveyed,) = await self._survey([request.account_id], asked)
+        if isinstance(surveyed, RatelError):
+            raise surveyed
         response.account_rating.CopyFrom(_rated(surveyed))
         self._learn(asked, surveyed)
-        self._moments.note(moment)
-        self._answers.keep(request, response, moment)
+        self._answers.keep(request, response, surveyed[0].sight)
         return response
 
     async def RateAccounts(
@@ -111,8 +111,7 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
         """Rate many accounts; a chunk is read when the caller has taken the one before."""
         asked = asked_from_proto(request)
         async for ids in account_chunks(self._database, request.account_ids, CHUNK_ACCOUNTS):
-            every, _ = await self._survey(ids, asked)
-            for account_id, surveyed in zip(ids, every, strict=True):
+            for account_id, surveyed in zip(ids, await self._survey(ids, asked), strict=True):
                 yield _response(account_id, surveyed)
                 await asyncio.sleep(0)  # other calls go on between two accounts
 
@@ -142,23 +141,24 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
 
     def _learn(self, asked: Period, surveyed: "Surveyed") -> None:
         """Remember an account that can be rated quickly from now on."""
-        if isinstance(surveyed, RatelError):
-            return
         account, scope, usage = surveyed
-        prepared = None if self._known.knows(asked, account) else prepare(scope)
+        account_id, sight = account.context.account.id, account.sight
+        if sight.moment is None or self._known.knows(account_id, asked, sight):
+            return
+        prepared = prepare(scope)
         if prepared is not None:
             question = question_of(slices_of(account, scope, usage.definitions))
-            self._known.learn(asked, Known(account, question, PreparedRating(prepared, account.revision)))
+            known = Known(sight, question, PreparedRating(prepared, account.revision))
+            self._known.learn(account_id, asked, known)
 
-    async def _survey(self, ids: Sequence[str], asked: Period) -> tuple[list["Surveyed"], Moment | None]:
+    async def _survey(self, ids: Sequence[str], asked: Period) -> list["Surveyed | RatelError"]:
         """Read what the rating of some accounts needs, all of one moment; it is over before anything is rated."""
         async with rating_snapshot(self._database, self._cache, self._tail) as snapshot:
             accounts = await snapshot.accounts(ids, asked)
             scopes = [_scope_of(account_id, accounts.get(account_id), asked) for account_id in ids]
             known = [each for each in scopes if not isinstance(each, RatelError)]
             usages = iter(await snapshot.usages(known))
-            surveyed = [each if isinstance(each, RatelError) else (*each, next(usages)) for each in scopes]
-            return surveyed, snapshot.moment
+            return [each if isinstance(each, RatelError) else (*each, next(usages)) for each in scopes]
 
 
 def asked_from_proto(request: Asked) -> Period:
@@ -181,8 +181,8 @@ def _asked(seconds: int, nanos: int, end: tuple[int, int] | None) -> Period:
     return asked
 
 
-Surveyed: TypeAlias = tuple[AccountSnapshot, Scope, UsageSnapshot] | RatelError
-"""What the rating of one account needs, or why it cannot be rated."""
+Surveyed: TypeAlias = tuple[AccountSnapshot, Scope, UsageSnapshot]
+"""What the rating of one account needs."""
 
 
 def _scope_of(
@@ -197,15 +197,15 @@ def _scope_of(
 
 
 def _rated(surveyed: Surveyed) -> account_rating_pb2.AccountRating:
-    if isinstance(surveyed, RatelError):
-        raise surveyed
     account, scope, usage = surveyed
     rating = rate(scope, usage.partials)
     return account_rating_to_proto(rating, account.revision, usage.aggregation_ids_from_events)
 
 
-def _response(account_id: str, surveyed: Surveyed) -> rating_service_pb2.RateAccountsResponse:
+def _response(account_id: str, surveyed: Surveyed | RatelError) -> rating_service_pb2.RateAccountsResponse:
     try:
+        if isinstance(surveyed, RatelError):
+            raise surveyed
         return rating_service_pb2.RateAccountsResponse(account_id=account_id, account_rating=_rated(surveyed))
     except RatelError as error:
         return rating_service_pb2.RateAccountsResponse(account_id=account_id, error=status_of(error))
@@ -219,7 +219,7 @@ def create_batch_size(registry: CollectorRegistry) -> Histogram:
 
 def create_repeated_answers(registry: CollectorRegistry) -> Counter:
     """Return the counter of ratings that were not made again."""
-    text = "Ratings that were answered as they were before, because nothing at all had been written since."
+    text = "Ratings that were answered as they were before, because nothing that they depend on had changed since."
     return Counter("ratel_repeated_answers", text, registry=registry)
 
 

@@ -39,16 +39,20 @@ UPDATE = """
     UPDATE accounts
     SET name = $2, epoch = $3, currency = $4, child_billing = $5, billed_with_parent = $6,
         credit_application_order = $7, parent_account_no = (SELECT account_no FROM accounts WHERE id = $8),
-        update_time = $9, etag = nextval('etags')
+        update_time = $9, etag = nextval('etags'), version = version + 1
     WHERE id = $1
 """
 # Of two, always the same one first, so that none waits for the other.
 LOCK_FAMILY = "SELECT account_no FROM accounts WHERE id = ANY($1::text[]) ORDER BY account_no FOR NO KEY UPDATE"
+# In a statement of its own: only now does nobody else change who the parent is that the account has so far.
+MOVE_FAMILY = """
+    UPDATE accounts SET version = version + 1
+    WHERE id = ANY($1::text[]) OR account_no = (SELECT parent_account_no FROM accounts WHERE id = $2)
+"""
 SELECT_CHILD_COUNT = """
     SELECT count(*) FROM accounts
     WHERE parent_account_no = (SELECT account_no FROM accounts WHERE id = $1) AND id <> $2
 """
-# Writers of one account and all that is the account's go one after the other; foreign keys do not wait for them.
 SELECT_IDS_AFTER = "SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2"
 SELECT_CURRENCY_OF_PLANS = """
     SELECT currency FROM accounts
@@ -59,7 +63,9 @@ SELECT_CURRENCY_OF_PLANS = """
 """
 SELECT_COUNT = "SELECT count(*) FROM accounts"
 SELECT_NO = "SELECT account_no FROM accounts WHERE id = $1"
-LOCK = "SELECT account_no FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
+# Writers of one account and all that is the account's go one after the other; foreign keys do not wait for them. What
+# was read of the account is out of date from then on, see `store/moment.py`.
+LOCK = "UPDATE accounts SET version = version + 1 WHERE id = $1 RETURNING account_no"
 
 
 def _to_row(account: Account) -> tuple[object, ...]:
@@ -81,8 +87,12 @@ CHILDREN: Final = replace(ACCOUNTS, page=PAGE_OF_CHILDREN)
 
 
 async def lock_family(connection: Connection, account_id: str, parent_id: str) -> None:
-    """Begin a write to an account and, if it is to have one, its parent: as far as there are any."""
+    """Begin a write to an account and, if it is to have one, its parent: as far as there are any.
+
+    All of them have changed then, and so has the parent that the account had.
+    """
     await connection.execute(LOCK_FAMILY, [account_id, parent_id])
+    await connection.execute(MOVE_FAMILY, [account_id, parent_id], account_id)
 
 
 async def check_parent(connection: Connection, account: Account) -> None:

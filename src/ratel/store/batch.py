@@ -117,7 +117,8 @@ async def _write_events(
             writer.tail.add(batch_id, batch)
             halves = np.frombuffer(b"".join(stored.keys), ">u8").astype(np.uint64).reshape(-1, 2)
             writer.know(halves[:, 0], halves[:, 1])
-            await add_pending(connection, batch_id, writer.owner, (len(stored), min(stored.times), max(stored.times)))
+            span = (len(stored), min(stored.times), max(stored.times), sorted(set(stored.account_nos)))
+            await add_pending(connection, batch_id, writer.owner, span)
     return appended
 
 
@@ -132,7 +133,8 @@ async def _write_block(connection: Connection, writer: Writer, group: Group, blo
         places, duplicates, conflicts = await compare_suspects(connection, block, order, writer.recent)
         if len(places):
             stored = block.take(places)
-            span = (len(stored), int(stored.times.min()), int(stored.times.max()))
+            times, account_nos = stored.times, np.unique(stored.account_nos).tolist()
+            span = (len(stored), int(times.min()), int(times.max()), account_nos)
             batch_id, group.revision = await next_pending_batch(connection, writer.owner, span)
             group.batch_ids.append(batch_id)
             writer.know(stored.highs, stored.lows)

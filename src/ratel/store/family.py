@@ -37,7 +37,7 @@ def family_from_row(row: Row) -> Family:
     attachments = tuple(_attachment(row["id"], *each) for each in row["attachments"] or ())
     numbers = {row["id"]: row["account_no"]}
     children = []
-    for child_id, account_no, name, epoch, is_billed_with_parent, attached, adjusted in row["children"] or ():
+    for child_id, account_no, _, name, epoch, is_billed_with_parent, attached, adjusted in row["children"] or ():
         numbers[child_id] = account_no
         account = Account(child_id, name, epoch, parent_id=row["id"], billed_with_parent=is_billed_with_parent)
         coverages = tuple(_coverage(product_id, *each[2:4]) for product_id, *each in attached or ())

@@ -1,44 +1,36 @@
 """Accounts that were rated before, read again in one statement; waiting callers share one.
 
-What is known of an account is only a guess at what the database holds: the statement brings, of one moment, the row by
-which the account is known and the usage that it would need. If the row is still the same, and so is the revision of the
-catalog, the usage is the answer; else, and wherever more must be read, the caller reads everything afresh.
+What is known of an account is only a guess at what the database holds: the statement brings, of one moment, the
+versions of the account and its family, and the usage that it would need. If they are still those by which it is known,
+and so is the revision of the catalog, the usage is the answer; else, and wherever more must be read, the caller reads
+everything afresh.
 """
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from ratel.core.event import Partial
 from ratel.core.period import Period
 from ratel.core.quantity import Values
 from ratel.core.tail import Tail
-from ratel.store.moment import Moment, Moments
+from ratel.store.moment import MOMENT, VERSIONS, Sight, moment_from_row, versions_of
 from ratel.store.pool import Connection, Database
 from ratel.store.quantity import READ_USAGE
 from ratel.store.question import Asking, Question, add_remembered
-from ratel.store.rating import SELECT_ACCOUNTS, AccountSnapshot, account_parameters, identity_of
 
 T = TypeVar("T")
 
 
-def _after(statement: str, other: str) -> str:
-    """Return a statement whose parameters come after those of another."""
-    count = max(int(number) for number in re.findall(r"\$(\d+)", other))
-    return re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + count}", statement)
-
-
-# The usage of all accounts stands in the first row.
+# The parameters of the first part come after those of the second.
 READ_KNOWN = f"""
-    SELECT asked.*, CASE WHEN row_number() OVER () = 1 THEN (
-        SELECT array_agg(u) FROM ({_after(READ_USAGE, SELECT_ACCOUNTS)}) AS u
-    ) END AS usage
-    FROM ({SELECT_ACCOUNTS}) AS asked
+    SELECT {MOMENT} AS moment, {VERSIONS.format("$17")} AS versions,
+        (SELECT array_agg(u) FROM ({READ_USAGE}) AS u) AS usage
 """  # nosec B608: made of constants
 
 KNOWN_MAX: Final = 2_000
@@ -63,12 +55,12 @@ class Known(Generic[T]):
     """What is known of an account in a period.
 
     Attributes:
-        account: as it was seen last.
+        sight: as it was seen last.
         question: its usage.
         value: what the caller made of it.
     """
 
-    account: AccountSnapshot
+    sight: Sight
     question: Question
     value: T
 
@@ -78,12 +70,12 @@ class Found(Generic[T]):
     """What was found of a known account.
 
     Attributes:
-        moment: of which it is; None if that cannot be told.
+        sight: of the account, as it was seen with its usage.
     """
 
     known: Known[T]
     kept: Kept
-    moment: Moment | None
+    sight: Sight
 
 
 _Key: TypeAlias = tuple[str, Period]
@@ -103,14 +95,12 @@ class KnownAccounts(Generic[T]):
     Args:
         database: where they are; its connections have settings for look-ups.
         tail: what this process remembers of usage.
-        moments: told which were seen.
         observe: told how many accounts were read together.
     """
 
-    def __init__(self, database: Database, tail: Tail, moments: Moments, observe: Callable[[int], None]) -> None:
+    def __init__(self, database: Database, tail: Tail, observe: Callable[[int], None]) -> None:
         self._database = database
         self._tail = tail
-        self._moments = moments
         self._observe = observe
         self._known: OrderedDict[_Key, Known[T]] = OrderedDict()
         self._waiting: dict[Period, list[_Waiting[T]]] = {}
@@ -118,14 +108,14 @@ class KnownAccounts(Generic[T]):
         self._lingering: asyncio.TimerHandle | None = None
         self._batches: set[asyncio.Task[list[Found[T] | None]]] = set()
 
-    def knows(self, asked: Period, account: AccountSnapshot) -> bool:
+    def knows(self, account_id: str, asked: Period, sight: Sight) -> bool:
         """Tell whether an account is known as it is."""
-        known = self._known.get((account.context.account.id, asked))
-        return known is not None and known.account.identity == account.identity
+        known = self._known.get((account_id, asked))
+        return known is not None and known.sight.is_same_but_usage(sight.moment, sight.versions)
 
-    def learn(self, asked: Period, known: Known[T]) -> None:
+    def learn(self, account_id: str, asked: Period, known: Known[T]) -> None:
         """Remember an account, instead of what was known of it."""
-        key = (known.account.context.account.id, asked)
+        key = (account_id, asked)
         self._known[key] = known
         self._known.move_to_end(key)
         while len(self._known) > KNOWN_MAX:
@@ -194,19 +184,17 @@ class KnownAccounts(Generic[T]):
 
     async def _read(self, connection: Connection, asked: Period, batch: Sequence[Known[T]]) -> list[Found[T] | None]:
         asking = Asking([known.question for known in batch])
-        ids = [known.account.context.account.id for known in batch]
-        parameters = (*account_parameters(ids, asked), *asking.parameters(asked.start, asked.end or asked.start))
-        rows = await connection.fetch(READ_KNOWN, *parameters)
-        moment: Moment | None = rows[0]["moment"]
-        self._moments.note(moment)
-        rest = asking.take(rows[0]["usage"] or ())
-        windows = asking.all_windows
-        if rest.backfilling or rest.lacking(windows) or add_remembered(self._tail, rest.pending, windows):
+        account_nos = list(chain.from_iterable(known.sight.account_nos for known in batch))
+        parameters = asking.parameters(asked.start, asked.end or asked.start)
+        (row,) = await connection.fetch(READ_KNOWN, *parameters, account_nos)
+        rest, every = asking.take(row["usage"] or ()), asking.all_windows
+        if rest.backfilling or rest.lacking(every) or add_remembered(self._tail, rest.pending, every):
             return [None] * len(batch)
-        seen = {row["id"]: identity_of(tuple(row)[:-1]) for row in rows}
+        moment = moment_from_row(row)
+        found = versions_of((known.sight for known in batch), row)
         return [
-            Found(known, known.question.give(windows), moment)
-            if known.account.identity == seen.get(account_id)
+            Found(known, known.question.give(windows), sight._replace(moment=moment))
+            if sight.is_same_but_usage(moment, versions)
             else None
-            for account_id, known, windows in zip(ids, batch, asking.windows, strict=True)
+            for known, windows, (sight, versions) in zip(batch, asking.windows, found, strict=True)
         ]

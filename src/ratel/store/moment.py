@@ -1,32 +1,152 @@
-"""Which moment of the database it is: as long as it is the same, everything that can be read is the same.
+"""What was read, and whether it is still so: proven by one small statement, however much is written beside.
 
-A snapshot of Postgres is the transactions that it sees: those before one, but for some that are still under way. Who
-sees the same transactions sees the same rows, whoever writes them and wherever. So one small statement, after a call
-has begun, proves that what was read before is still all there is: whatever was acknowledged before would show. (What
-is written to other databases of the same server shows too: then more is read again than need be.)
+An answer depends on the catalog, on some accounts with all that is theirs, and on their usage. The catalog has a
+revision and each account a version, which move with every write to them. Usage is only ever added to, batch by batch:
+the number of batches ever committed is that of the pending ones and of those that were folded, so whoever knows each
+pending batch that makes up the difference to the last look knows whose usage there is more of since. Where it is not
+known, or something else has changed of usage, that of every account counts as changed.
+
+A snapshot that sees more batches sees all that one with fewer sees, so numbers of batches put snapshots in order.
+
+Where nobody writes at all, an even smaller statement proves that: who sees the same transactions sees the same rows.
 """
 
 import asyncio
-from typing import Final, TypeAlias
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain, islice
+from typing import Final, NamedTuple
 
 from ratel.store.pool import Connection, Database
+from ratel.store.resource import Row
 
-Moment: TypeAlias = str
-"""Names a moment; never that of another one. Moments are equal or not, and have no order."""
 
-# Of the statement's own snapshot. Another server may have counted to the same transactions: after a failover, or on a
-# restored backup. Null where a snapshot does not say all: on a standby, and with Citus, whose nodes have snapshots of
-# their own.
-MOMENT: Final = """
-    CASE WHEN NOT pg_is_in_recovery() AND current_setting('citus.version', true) IS NULL
-        THEN pg_current_snapshot()::text || ' ' || pg_postmaster_start_time()::text
-    END
+class Moment(NamedTuple):
+    """How far catalog and usage had come when a statement read them.
+
+    Attributes:
+        server_start: of Postgres. Another server may have counted as far: after a failover, or on a restored backup.
+        revision: of the catalog.
+        usage_count: grows with each batch, and with each other change of usage.
+        snapshot: names the transactions that the statement saw, those before one but for some that are under way, and
+            never those of another server. They are equal or not, and have no order.
+    """
+
+    server_start: datetime
+    revision: int
+    usage_count: int
+    snapshot: str
+
+
+class Sight(NamedTuple):
+    """Accounts as they were seen.
+
+    Attributes:
+        moment: None if it cannot be told; then nothing can be.
+        account_nos: of all whose usage or agreements matter.
+        versions: of each of them.
+    """
+
+    moment: Moment | None
+    account_nos: tuple[int, ...]
+    versions: tuple[int, ...]
+
+    def is_same_but_usage(self, moment: Moment | None, versions: tuple[int, ...]) -> bool:
+        """Tell whether another moment shows the same, but perhaps other usage."""
+        if self.moment is None or moment is None:
+            return False
+        is_same = self.moment.server_start == moment.server_start and self.moment.revision == moment.revision
+        return is_same and self.versions == versions
+
+
+SNAPSHOT: Final = "pg_current_snapshot()::text || ' ' || pg_postmaster_start_time()::text"
+
+
+# Null where a snapshot does not say all: on a standby, and with Citus, whose nodes have snapshots of their own.
+MOMENT: Final = f"""
+    CASE WHEN NOT pg_is_in_recovery() AND current_setting('citus.version', true) IS NULL THEN (
+        pg_postmaster_start_time(),
+        (SELECT revision FROM catalog_revisions),
+        (SELECT revision FROM usage_revisions) + (SELECT count(*) FROM pending_batches),
+        {SNAPSHOT}
+    ) END
+"""  # nosec B608: made of a constant
+SELECT_SNAPSHOT = f"SELECT {SNAPSHOT}"  # nosec B608: made of a constant
+# Of the accounts of some sights, one after the other.
+VERSIONS: Final = """
+    ARRAY(
+        SELECT (SELECT version FROM accounts WHERE account_no = a.account_no)
+        FROM unnest({}::integer[]) AS a (account_no)
+    )
 """
-SELECT_MOMENT = f"SELECT {MOMENT} AS moment"  # nosec B608: made of a constant
+SELECT_NOW = f"""
+    SELECT {MOMENT} AS moment, {VERSIONS.format("$1")} AS versions,
+        ARRAY(SELECT batch_id FROM pending_batches) AS pending
+"""  # nosec B608: made of constants
+SELECT_ACCOUNTS_OF_BATCHES = "SELECT account_nos FROM pending_batches WHERE batch_id = ANY($1::bigint[])"
+
+CHANGED_MAX: Final = 200_000
+"""Accounts of which it is remembered that they have more usage: about 20 MB."""
 
 
-class Moments:
-    """The moments that this process has seen.
+def moment_from_row(row: Row) -> Moment | None:
+    """Return the moment of a row that has `MOMENT` beside."""
+    return None if row["moment"] is None else Moment(*row["moment"])
+
+
+def versions_of(sights: Iterable[Sight], row: Row) -> Iterator[tuple[Sight, tuple[int, ...]]]:
+    """Yield sights, each with the versions of its accounts in a row that has `VERSIONS` of all of them."""
+    versions = iter(row["versions"])
+    return ((sight, tuple(islice(versions, len(sight.account_nos)))) for sight in sights)
+
+
+class UsageChanges:
+    """Which accounts have more usage, as far as statements have shown: each later than the one before."""
+
+    def __init__(self) -> None:
+        self._last: Moment | None = None
+        self._pending: frozenset[int] = frozenset()
+        self._floor = 0
+        self._changed: dict[int, int] = {}
+
+    async def follow(self, connection: Connection, moment: Moment, pending: Collection[int]) -> None:
+        """Take note of a later moment, with the ids of all batches that were pending then."""
+        last, pending = self._last, frozenset(pending)
+        if last is None or last.server_start != moment.server_start:
+            self._forget(moment)
+        elif moment.usage_count <= last.usage_count:
+            return
+        else:
+            new = pending - self._pending
+            rows = await connection.fetch(SELECT_ACCOUNTS_OF_BATCHES, list(new)) if new else []
+            if len(rows) < moment.usage_count - last.usage_count or len(self._changed) > CHANGED_MAX:
+                self._forget(moment)
+            else:
+                self._changed |= {number: moment.usage_count for row in rows for number in row["account_nos"]}
+        self._last, self._pending = moment, pending
+
+    def _forget(self, moment: Moment) -> None:
+        """Let the usage of all accounts have changed."""
+        self._floor = moment.usage_count
+        self._changed.clear()
+
+    def touches(self, sight: Sight) -> bool:
+        """Tell whether any of the accounts is known to have, or may have, more usage than was seen."""
+        if sight.moment is None or self._last is None or sight.moment.server_start != self._last.server_start:
+            return False  # of another server nothing is known
+        seen, changed = sight.moment.usage_count, self._changed
+        return self._floor > seen or any(changed.get(number, 0) > seen for number in sight.account_nos)
+
+
+class _Asked(NamedTuple):
+    """Somebody who waits to be told whether what was seen is still so."""
+
+    sight: Sight
+    future: "asyncio.Future[Sight | None]"
+
+
+class Sights:
+    """Tells whether what was seen is still so.
 
     Args:
         database: outside transactions, each of whose statements sees a moment of its own.
@@ -34,76 +154,91 @@ class Moments:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._last: Moment | None = None
+        self._changes = UsageChanges()
+        self._snapshot = ""
         self._is_quiet = False
-        self._waiting: list[asyncio.Future[Moment | None]] = []
-        self._served: list[asyncio.Future[Moment | None]] = []
+        self._waiting: list[_Asked] = []
+        self._served: list[_Asked] = []
         self._is_reading = False
-        self._reading: asyncio.Task[Moment | None] | None = None
+        self._reading: asyncio.Task[list[Sight | None]] | None = None
 
-    @property
-    def is_quiet(self) -> bool:
-        """Whether the last two statements saw the same moment, so that the next may well do so too."""
-        return self._is_quiet
+    async def renew(self, sight: Sight) -> Sight | None:
+        """Return what was seen as of a moment between call and return, if it was still so; all who wait share it.
 
-    def note(self, moment: Moment | None) -> None:
-        """Take note of the moment that a statement saw."""
-        self._is_quiet = moment is not None and moment == self._last
-        self._last = moment
-
-    async def now(self) -> Moment | None:
-        """Return a moment between call and return, shared by all who wait; None if it cannot be told.
+        Returns:
+            The same sight if nothing has changed at all; None if what was seen may have changed.
 
         Raises:
             DatabaseUnavailable: it cannot be reached.
             Overloaded: no connection came free in time.
         """
+        if sight.moment is None or self._changes.touches(sight):
+            return None
         if self._is_reading:
-            future: asyncio.Future[Moment | None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
+            future: asyncio.Future[Sight | None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(_Asked(sight, future))
             return await future
         # Who comes alone asks by itself: a task and its end are turns of the loop, each as dear as the statement.
         self._is_reading = True
         try:
             async with self._database.connection() as connection:
-                moment = await self._read(connection)
+                (renewed,) = await self._look(connection, [sight])
         finally:
             self._go_on()
-        self.note(moment)
-        return moment
+        return renewed
 
-    async def _read(self, connection: Connection) -> Moment | None:
-        moment: Moment | None = await connection.fetchval(SELECT_MOMENT)
-        return moment
+    async def _look(self, connection: Connection, sights: Sequence[Sight]) -> list[Sight | None]:
+        """Look whether anything at all has changed, where that is rare, else what has."""
+        if self._is_quiet:
+            snapshot = await connection.fetchval(SELECT_SNAPSHOT)
+            self._note(snapshot)
+            if all(sight.moment is not None and sight.moment.snapshot == snapshot for sight in sights):
+                return list(sights)
+        account_nos = list(chain.from_iterable(sight.account_nos for sight in sights))
+        (row,) = await connection.fetch(SELECT_NOW, account_nos)
+        moment = moment_from_row(row)
+        if moment is None:
+            return [None] * len(sights)
+        self._note(moment.snapshot)
+        await self._changes.follow(connection, moment, row["pending"])
+        return [
+            sight._replace(moment=moment)
+            if sight.is_same_but_usage(moment, versions) and not self._changes.touches(sight)
+            else None
+            for sight, versions in versions_of(sights, row)
+        ]
+
+    def _note(self, snapshot: str) -> None:
+        """Take note of what a statement saw: where the last two saw the same, the next may well do so too."""
+        self._is_quiet = snapshot == self._snapshot
+        self._snapshot = snapshot
 
     def _go_on(self) -> None:
         """Let those who came meanwhile share a statement, beside all of them: whoever leaves takes nobody along."""
         self._is_reading = bool(self._waiting)
         if self._is_reading:
-            self._reading = asyncio.create_task(self._read_together())
+            self._reading = asyncio.create_task(self._look_together())
             self._reading.add_done_callback(self._end)
 
-    async def _read_together(self) -> Moment | None:
+    async def _look_together(self) -> list[Sight | None]:
         async with self._database.connection() as connection:
             # Who comes from here on may have seen something acknowledged that this statement does not see.
             self._served, self._waiting = self._waiting, []
-            return await self._read(connection)
+            return await self._look(connection, [each.sight for each in self._served])
 
-    def _end(self, reading: "asyncio.Task[Moment | None]") -> None:
+    def _end(self, reading: "asyncio.Task[list[Sight | None]]") -> None:
         """Tell all who were served, or who waited for a connection that did not come, and go on with the others."""
         if not self._served:
             self._served, self._waiting = self._waiting, []
         served, self._served = self._served, []
         error = None if reading.cancelled() else reading.exception()
-        if error is None and not reading.cancelled():
-            self.note(reading.result())
-        for each in served:
-            if each.done():
+        for place, each in enumerate(served):
+            if each.future.done():
                 continue  # its caller is gone
             if reading.cancelled():
-                each.cancel()
+                each.future.cancel()
             elif error is not None:
-                each.set_exception(error)
+                each.future.set_exception(error)
             else:
-                each.set_result(reading.result())
+                each.future.set_result(reading.result()[place])
         self._go_on()

@@ -28,7 +28,7 @@ from ratel.core.window import Read
 from ratel.store.account import account_from_row
 from ratel.store.definition import read_definitions
 from ratel.store.family import Family, coverages_from_row, family_from_row
-from ratel.store.moment import MOMENT, Moment
+from ratel.store.moment import MOMENT, Moment, Sight, moment_from_row
 from ratel.store.plan_catalog import load_catalog
 from ratel.store.pool import Connection, Database
 from ratel.store.promotion import promotion_from_row
@@ -44,10 +44,11 @@ SELECT_ACCOUNTS = f"""
     SELECT revision, asked.*, attachments, adjustments, grants, children, parent_coverages, (SELECT {MOMENT}) AS moment
     FROM catalog_revisions
     LEFT JOIN (
-        SELECT id, account_no, name, epoch, currency, credit_application_order, parent_account_no, child_billing,
-            billed_with_parent,
-            (SELECT id FROM accounts AS parents WHERE account_no = accounts.parent_account_no) AS parent_id
-        FROM accounts WHERE id = ANY($1::text[])
+        SELECT accounts.id, accounts.account_no, accounts.name, accounts.epoch, accounts.currency,
+            accounts.credit_application_order, accounts.parent_account_no, accounts.child_billing,
+            accounts.billed_with_parent, accounts.version, parents.id AS parent_id, parents.version AS parent_version
+        FROM accounts LEFT JOIN accounts AS parents ON parents.account_no = accounts.parent_account_no
+        WHERE accounts.id = ANY($1::text[])
     ) AS asked ON true
     LEFT JOIN LATERAL (
         SELECT array_agg((
@@ -74,7 +75,7 @@ SELECT_ACCOUNTS = f"""
     ) AS adjusted ON true
     LEFT JOIN LATERAL (
         SELECT array_agg((
-                id, account_no, name, epoch, billed_with_parent,
+                id, account_no, version, name, epoch, billed_with_parent,
                 (
                     SELECT array_agg((
                         product_id, id, plan_id, start_time, end_time, epoch, trial_end_time, accumulation_start_time
@@ -159,15 +160,15 @@ class AccountSnapshot(NamedTuple):
 
     Attributes:
         revision: of the catalog.
-        identity: the row that all of this was made from: as long as it is the same, so is everything.
         account_nos: of the account and its children, by id.
+        sight: of the account and all of its family: as long as it holds, so does all of this.
     """
 
     account_no: int
     context: RatingContext
     revision: int
-    identity: tuple[object, ...]
     account_nos: Mapping[str, int]
+    sight: Sight
 
     def numbers(self, account_ids: Iterable[str]) -> AccountNos:
         """Return the numbers of accounts of the family, by their ids; of none that of the account itself."""
@@ -212,11 +213,6 @@ class RatingSnapshot:
         self._moment: Moment | None = None
 
     @property
-    def moment(self) -> Moment | None:
-        """Which moment it is, after `accounts`; None if that cannot be told."""
-        return self._moment
-
-    @property
     def connection(self) -> Connection:
         """The connection that shows this moment, for what else is to be read of it."""
         return self._connection
@@ -228,7 +224,7 @@ class RatingSnapshot:
         """
         rows = await self._connection.fetch(SELECT_ACCOUNTS, *account_parameters(ids, asked))
         self._known = self._cache.at(rows[0]["revision"])
-        self._moment = rows[0]["moment"]
+        self._moment = moment_from_row(rows[0])
         rows = [row for row in rows if row["id"] is not None]
         families = {row["id"]: family_from_row(row) for row in rows}
         attached = (each for found in families.values() for each in found.all_attachments)
@@ -296,12 +292,16 @@ class RatingSnapshot:
             children=family.children,
             parent_coverages=coverages_from_row(row),
         )
-        return AccountSnapshot(row["account_no"], context, self._known.revision, identity_of(row), family.account_nos)
+        sight = Sight(self._moment, *zip(*_versions_from_row(row), strict=True))
+        return AccountSnapshot(row["account_no"], context, self._known.revision, family.account_nos, sight)
 
 
-def identity_of(row: Iterable[object]) -> tuple[object, ...]:
-    """Return all that a row tells of an account, the catalog's revision included, but not its moment."""
-    return tuple(row)[:-1]
+def _versions_from_row(row: Row) -> Iterator[tuple[int, int]]:
+    """Yield number and version of an account, its parent and its children."""
+    yield row["account_no"], row["version"]
+    if row["parent_account_no"] is not None:
+        yield row["parent_account_no"], row["parent_version"]
+    yield from (each[1:3] for each in row["children"] or ())
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from ratel.core.rollup import Bucket, ByAccount, Definitions, Rollup, add_hours,
 from ratel.store.definition import read_definitions
 from ratel.store.lock import LOCK_FOLD_SESSION, UNLOCK_FOLD_SESSION
 from ratel.store.pool import Connection
+from ratel.store.revision import move_usage
 from ratel.store.rollup import create_stages, upsert
 from ratel.store.usage import ROWS_PER_FETCH, events_from_rows
 
@@ -106,6 +107,7 @@ async def recount(connection: Connection, *, repairs: bool = False) -> list[Diff
                     found[bucket] = stored.get(bucket), counted.get(bucket)
         if repairs and found:
             await _repair(connection, {bucket: counted for bucket, (_, counted) in found.items()})
+            await move_usage(connection)
     return [_difference(bucket, by_number[bucket.rollup_no], *found[bucket]) for bucket in sorted(found)]
 
 

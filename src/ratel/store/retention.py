@@ -17,7 +17,7 @@ import asyncpg
 from ratel.store.lock import LOCK_INGEST_ALONE, LOCK_PARTITIONS, TRY_LOCK_FOLD
 from ratel.store.partition import least_key_of_month
 from ratel.store.pool import Connection
-from ratel.store.revision import move_revision
+from ratel.store.revision import move_revision, move_usage
 
 PATIENCE: Final = timedelta(minutes=10)
 """From step to step: many times what a statement, a transaction or the wait for one may take."""
@@ -109,6 +109,7 @@ async def _freeze(connection: Connection, names: Sequence[str], now: datetime, l
         await connection.execute(SET_SCAN_TIMEOUT)
         last = await connection.fetchval(LAST_EVENT, least_key, timeout=1_800)
         await connection.execute(NOTE_FREEZE, now, last)
+        await move_usage(connection)
 
 
 async def _drop(connection: Connection, names: Sequence[str], frozen: tuple[datetime, str]) -> bool:

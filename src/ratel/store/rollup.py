@@ -24,6 +24,7 @@ from ratel.store.bucket import encode_buckets
 from ratel.store.definition import read_definitions
 from ratel.store.lock import LOCK_FOLD, LOCK_INGEST_ALONE
 from ratel.store.pool import Connection, until_lost
+from ratel.store.revision import move_usage
 from ratel.store.usage import politely, read_events
 
 # Events folded in one transaction: a second or two of work, if all must be read again.
@@ -46,15 +47,22 @@ INSERT_ROLLUP = """
 
 # The oldest batches that are ours, or whose owner is dead or slow, up to so many events (but at least one batch).
 CLAIM_PENDING = """
-    DELETE FROM pending_batches WHERE batch_id IN (
-        SELECT batch_id FROM (
-            SELECT batch_id, sum(event_count) OVER (ORDER BY batch_id) - event_count AS before_count
-            FROM pending_batches
-            WHERE owner = $1 OR create_time < clock_timestamp() - interval '10 seconds'
-        ) AS ripe
-        WHERE before_count < $2
+    WITH claimed AS (
+        DELETE FROM pending_batches WHERE batch_id IN (
+            SELECT batch_id FROM (
+                SELECT batch_id, sum(event_count) OVER (ORDER BY batch_id) - event_count AS before_count
+                FROM pending_batches
+                WHERE owner = $1 OR create_time < clock_timestamp() - interval '10 seconds'
+            ) AS ripe
+            WHERE before_count < $2
+        )
+        RETURNING batch_id, dirty
+    ), counted AS (
+        UPDATE usage_revisions SET revision = revision + claimed_count
+        FROM (SELECT count(*) AS claimed_count FROM claimed) AS c
+        WHERE claimed_count > 0
     )
-    RETURNING batch_id, dirty
+    SELECT batch_id, dirty FROM claimed
 """
 MEASURE_PENDING = """
     SELECT count(*) AS batch_count, coalesce(sum(event_count), 0)::bigint AS event_count,
@@ -349,4 +357,5 @@ async def backfill(connection: Connection, pace: BackfillPace, known: Definition
         pace.adjust(await _fold_events(query, {row["meter_no"]: wanted}, total))
         await upsert(connection, buckets_of(total))
         await connection.execute(ADVANCE_BACKFILL, rollup_no, end)
+        await move_usage(connection)
     return True

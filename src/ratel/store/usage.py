@@ -34,8 +34,9 @@ EVENT_COLUMNS: Final = (
     "event_id",
 )
 
-Span: TypeAlias = tuple[int, int, int]
-"""Of events that are stored: how many there are, at least one, and the first and the last of their times."""
+Span: TypeAlias = tuple[int, int, int, Sequence[int]]
+"""Of events that are stored: how many there are, at least one, the first and the last of their times, and the numbers
+of their accounts, each once."""
 
 # Below every id of a batch.
 NO_BATCH: Final = 0
@@ -45,8 +46,9 @@ BEGIN_BATCH = f"BEGIN; {LOCK_INGEST_SHARED}"
 NEXT_BATCH = "SELECT nextval('batch_ids') AS batch_id, revision FROM catalog_revisions"
 # The same for a batch whose events are known before they are stored, with its row of `INSERT_PENDING`.
 NEXT_PENDING_BATCH = """
-    INSERT INTO pending_batches (batch_id, owner, event_count, min_event_time, max_event_time, create_time)
-    VALUES (nextval('batch_ids'), $1, $2, $3, $4, clock_timestamp())
+    INSERT INTO pending_batches
+        (batch_id, owner, event_count, min_event_time, max_event_time, account_nos, create_time)
+    VALUES (nextval('batch_ids'), $1, $2, $3, $4, $5, clock_timestamp())
     RETURNING batch_id, (SELECT revision FROM catalog_revisions) AS revision
 """
 CREATE_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (LIKE events) ON COMMIT DELETE ROWS"
@@ -67,8 +69,9 @@ SELECT_OTHERS = """
 PROBE_BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
 INSERT_USED_METERS = "INSERT INTO used_meters (meter_no) SELECT unnest($1::integer[]) ON CONFLICT DO NOTHING"
 INSERT_PENDING = """
-    INSERT INTO pending_batches (batch_id, owner, event_count, min_event_time, max_event_time, create_time)
-    VALUES ($1, $2, $3, $4, $5, clock_timestamp())
+    INSERT INTO pending_batches
+        (batch_id, owner, event_count, min_event_time, max_event_time, account_nos, create_time)
+    VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
 """
 SELECT_ACCOUNTS = "SELECT id, account_no FROM accounts WHERE id = ANY($1::text[])"
 # The id of a key that is not hashed is its text. With 0 added to the account, so that the planner goes by time.
@@ -291,9 +294,9 @@ async def add_pending(connection: Connection, batch_id: int, owner: UUID, stored
     await connection.execute(INSERT_PENDING, batch_id, owner, *_pending_of(stored))
 
 
-def _pending_of(stored: Span) -> tuple[int, datetime, datetime]:
-    count, first, last = stored
-    return count, instant_from_microseconds(first), instant_from_microseconds(last)
+def _pending_of(stored: Span) -> tuple[int, datetime, datetime, Sequence[int]]:
+    count, first, last, account_nos = stored
+    return count, instant_from_microseconds(first), instant_from_microseconds(last), account_nos
 
 
 async def mark_used(connection: Connection, meter_nos: Iterable[int]) -> None:

@@ -1,7 +1,8 @@
 -- The whole schema of Ratel. Until version 1 is released this file is edited, not followed by others.
 --
 -- Citus: the catalog, accounts, and what they have agreed to are reference tables; events, rollup_buckets, rollup_values and
--- counter_adjustments are distributed by account_no, which every key of theirs contains; pending_batches is local.
+-- counter_adjustments are distributed by account_no, which every key of theirs contains; pending_batches and
+-- usage_revisions are local.
 
 create extension if not exists btree_gist;
 
@@ -186,6 +187,9 @@ create table accounts (
     parent_account_no integer,
     child_billing text collate "C" not null default 'SUMMARY' constraint accounts_child_billing check (child_billing in ('SUMMARY', 'BREAKDOWN')),
     billed_with_parent boolean not null default false,
+    -- Moves with every write to the account and to all that is the account's but usage, in the same transaction: who reads
+    -- it in a snapshot knows whether what was read before is still so. A parent's moves when it gains or loses a child.
+    version bigint not null default 0,
     etag bigint not null default nextval('etags'),
     create_time timestamptz not null,
     update_time timestamptz not null,
@@ -616,8 +620,20 @@ create table pending_batches (
     event_count integer not null,
     min_event_time timestamptz not null,
     max_event_time timestamptz not null,
-    create_time timestamptz not null
+    create_time timestamptz not null,
+    -- Whose events they are, each once: no rating of another account changes. Beside the rows, which are read very often.
+    account_nos integer[] not null
+) with (toast_tuple_target = 128);
+alter table pending_batches alter column account_nos set storage external;
+
+-- Moves by one for each batch that leaves pending_batches, in the same transaction, and for whatever else changes what is
+-- read of usage. With the number of batches that are pending it grows with every batch that is committed, and is the same
+-- as long as usage is.
+create table usage_revisions (
+    singleton boolean primary key default true constraint usage_revisions_singleton check (singleton),
+    revision bigint not null
 );
+insert into usage_revisions (revision) values (0);
 
 -- Sums of events by account, rollup, hour or day of UTC, and dimensions. Keyed so that a period is one range.
 create table rollup_buckets (
