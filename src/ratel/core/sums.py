@@ -7,7 +7,7 @@ Rollups of derived fields, distinct values and moments are not for arrays.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -106,16 +106,27 @@ def sums_of(block: Block, rollups: Mapping[int, Sequence[Rollup]]) -> list[Sums]
         wanted = rollups.get(meter_no, ())
         own = block.meter_nos == meter_no
         part = block if own.all() else block.take(np.flatnonzero(own))
-        segments = {each.definition.dimensions: _segments(part, each) for each in wanted}
+        starts = part.times - part.times % HOUR
+        # Rollups of the same dimensions have the same segments, and the same events stand together in them.
+        segments: dict[tuple[str, ...], _Segments] = {}
+        groups: dict[tuple[str, ...], tuple[Places, Places]] = {}
         for rollup in wanted:
-            singles = _singles(part, rollup, segments[rollup.definition.dimensions])
+            dimensions = rollup.definition.dimensions
+            if dimensions not in segments:
+                segments[dimensions] = _segments(part, rollup)
+            singles = _singles(part, rollup, starts, segments[dimensions])
             if singles is None:
                 return None
-            found.append(merged(singles))
+            if dimensions not in groups:
+                groups[dimensions] = _grouped(singles)
+            found.append(_merged(singles, *groups[dimensions]))
     return found
 
 
-def _segments(block: Block, rollup: Rollup) -> tuple[tuple[Values, ...], Int64s]:
+_Segments: TypeAlias = tuple[tuple[Values, ...], Int64s]
+
+
+def _segments(block: Block, rollup: Rollup) -> _Segments:
     """Return the combinations of the dimensions' values, and for each event the place of its own."""
     dimensions = rollup.definition.dimensions
     codes = [_strings(block, rollup.layout.places[name][1]) for name in dimensions]
@@ -130,8 +141,8 @@ def _strings(block: Block, slot: int) -> Int32s:
     return block.strings[slot] if slot < len(block.strings) else np.full(len(block), MISSING, np.int32)
 
 
-def _singles(block: Block, rollup: Rollup, segments: tuple[tuple[Values, ...], Int64s]) -> Sums | None:
-    """Return what is kept of each event by itself."""
+def _singles(block: Block, rollup: Rollup, starts: Int64s, segments: _Segments) -> Sums | None:
+    """Return what is kept of each event by itself; None if it is beyond 64 bits."""
     ones, name, kept = np.ones(len(block), np.int64), rollup.definition.field, None
     counts = ones
     if name:
@@ -144,7 +155,6 @@ def _singles(block: Block, rollup: Rollup, segments: tuple[tuple[Values, ...], I
             kept = _kept(block, numbers)
             if kept is None:
                 return None
-    starts = block.times - block.times % HOUR
     return Sums(rollup, segments[0], block.account_nos, starts, segments[1], ones, counts, kept)
 
 
@@ -163,6 +173,8 @@ def _kept(block: Block, numbers: Numbers | None) -> Kept | None:
     values = numbers.values
     if scale != least_scale:
         values = np.where(carried, values * _POWERS[np.where(carried, scale - numbers.scales, 0)], 0)
+    if carried.all():
+        return Kept(scale, values, values, values, block.times, keys, values)
     mins, maxs = np.where(carried, values, _GREATEST), np.where(carried, values, _LEAST)
     return Kept(scale, values, mins, maxs, np.where(carried, block.times, _LEAST), keys, values)
 
@@ -177,7 +189,10 @@ def by_day(sums: Sums) -> Sums:
 
 def merged(sums: Sums) -> Sums:
     """Return the same with one element for each account, time and segment, in the order of accounts and times."""
-    order, firsts = _grouped(sums)
+    return _merged(sums, *_grouped(sums))
+
+
+def _merged(sums: Sums, order: Places, firsts: Places) -> Sums:
     heads = order[firsts]
     return Sums(
         sums.rollup,
@@ -211,11 +226,10 @@ def _grouped(sums: Sums) -> tuple[Places, Places]:
 def _merged_kept(kept: Kept, order: Places, firsts: Places) -> Kept:
     times = kept.latest_times[order]
     latest_times = np.maximum.reduceat(times, firsts)
-    groups = np.zeros(len(order), np.int64)
-    groups[firsts[1:]] = 1
-    groups = np.cumsum(groups)
-    latest = np.flatnonzero(times == latest_times[groups])
+    lengths = np.diff(firsts, append=len(order))
+    latest = np.flatnonzero(times == np.repeat(latest_times, lengths))
     if len(latest) > len(firsts):
+        groups = np.repeat(np.arange(len(firsts)), lengths)
         latest = _last_ids(kept.latest_keys.take(order[latest]), latest, groups[latest])
     latest = order[latest]
     return Kept(

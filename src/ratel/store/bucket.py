@@ -30,9 +30,8 @@ BUCKET_COLUMNS: Final = (
     *("latest_id", "segment"),
 )
 _NULL: Final = b"\xff\xff\xff\xff"
-_HYPHENS: Final = (8, 13, 18, 23)
-_DIGITS: Final = tuple(place for place in range(36) if place not in _HYPHENS)
-_HEXADECIMAL: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
+# After so many digits of an id stand its hyphens.
+_HYPHENS: Final = (8, 12, 16, 20)
 
 
 def encode_buckets(hours: Sequence[Sums]) -> bytes:
@@ -40,16 +39,17 @@ def encode_buckets(hours: Sequence[Sums]) -> bytes:
     grains = [(sums, HOUR_GRAIN) for sums in hours] + [(by_day(sums), DAY_GRAIN) for sums in hours]
     keys = [_segment_keys(sums) for sums, _ in grains]
     rows = [row for (sums, grain), key in zip(grains, keys, strict=True) for row in _rows(sums, grain, key)]
-    key_columns = [
-        np.concatenate([key[sums.segment_nos, 1] for (sums, _), key in zip(grains, keys, strict=True)]),
-        np.concatenate([key[sums.segment_nos, 0] for (sums, _), key in zip(grains, keys, strict=True)]),
-        np.concatenate([sums.starts for sums, _ in grains]),
-        np.concatenate([np.full(len(sums), grain) for sums, grain in grains]),
-        np.concatenate([np.full(len(sums), sums.rollup.rollup_no) for sums, _ in grains]),
-        np.concatenate([sums.account_nos for sums, _ in grains]),
-    ]
-    order = np.lexsort(key_columns)
-    return HEADER + b"".join([rows[place] for place in order.tolist()]) + TRAILER
+    order = _order(grains, keys)
+    return b"".join([HEADER, *(rows[place] for place in order.tolist()), TRAILER])
+
+
+def _order(grains: Sequence[tuple[Sums, int]], keys: Sequence[UInt64s]) -> Places:
+    """Return the order of the rows' keys."""
+    rollups = [np.full(len(sums), sums.rollup.rollup_no * (DAY_GRAIN + 1) + grain) for sums, grain in grains]
+    segments = [_ranks(key)[sums.segment_nos] for (sums, _), key in zip(grains, keys, strict=True)]
+    starts = np.concatenate([sums.starts for sums, _ in grains])
+    account_nos = np.concatenate([sums.account_nos for sums, _ in grains])
+    return np.lexsort((np.concatenate(segments), starts, np.concatenate(rollups), account_nos))
 
 
 def _segment_keys(sums: Sums) -> UInt64s:
@@ -58,23 +58,41 @@ def _segment_keys(sums: Sums) -> UInt64s:
     return np.frombuffer(raw, ">u8").astype(np.uint64).reshape(-1, 2)
 
 
+def _ranks(keys: UInt64s) -> Places:
+    """Return which place each key has in their order."""
+    return np.argsort(np.lexsort((keys[:, 1], keys[:, 0])))
+
+
 def _rows(sums: Sums, grain: int, keys: UInt64s) -> list[bytes]:
+    """Return rows; what has the same width in all of them is put together at once."""
     kept, count = sums.kept, len(sums)
     carried: Flags = sums.value_counts > 0 if kept is not None else np.zeros(count, np.bool_)
+    has_own_ids = kept is not None and kept.latest_keys.ids is not None
+    is_whole = not has_own_ids and len(sums.segments) == 1
     made = []
     for flag in (False, True):
         places = np.flatnonzero(carried == flag)
         if len(places):
             parts = _key_parts(sums, grain, keys, places)
             parts += _kept_parts(kept, places) if flag and kept is not None else _nothing()
+            if not has_own_ids:
+                parts.append(
+                    _id_part(kept.latest_keys.take(places)) if flag and kept is not None else _bytes_part(_NULL)
+                )
+            if is_whole:
+                parts.append(_bytes_part(_segment(sums.segments[0])))
             made.append((places, rows_of(parts, len(places))))
     rows = spread(made, count)
-    if kept is not None:
+    if has_own_ids and kept is not None:
         rows = list(map(add, rows, _latest_ids(kept.latest_keys, carried)))
-    else:
-        rows = [row + _NULL for row in rows]
+    if is_whole:
+        return rows
     segments = np.array([*map(_segment, sums.segments), None], np.object_)[sums.segment_nos]
     return list(map(add, rows, segments.tolist()))
+
+
+def _bytes_part(value: bytes) -> Part:
+    return Part(("u1", len(value)), np.frombuffer(value, np.uint8))
 
 
 def _segment(values: tuple[str, ...]) -> bytes:
@@ -112,16 +130,22 @@ def _kept_parts(kept: Kept, places: Places) -> Parts:
     return [*sums, *mins, *maxs, *time, *latest, *null()]
 
 
-def _latest_ids(keys: Keys, carried: Flags) -> list[bytes]:
-    """Return the ids of the latest values, where there are any."""
-    raw = np.empty((len(carried), 2), ">u8")
+def _id_part(keys: Keys) -> Part:
+    """Return the ids that keys are of, if they are not hashed."""
+    raw = np.empty((len(keys.highs), 2), ">u8")
     raw[:, 0], raw[:, 1] = keys.highs, keys.lows
-    halves = raw.view(np.uint8).reshape(-1, 16)
-    texts = np.full((len(carried), 40), ord("-"), np.uint8)
+    texts = np.full((len(raw), 40), ord("-"), np.uint8)
     texts[:, :4] = (0, 0, 0, 36)
-    digits = np.stack([halves >> 4, halves & 15], axis=2).reshape(-1, 32)
-    texts[:, [4 + place for place in _DIGITS]] = _HEXADECIMAL[digits]
-    found: list[bytes] = texts.view("V40").reshape(-1).tolist()
+    start = 4
+    for digits in np.split(np.frombuffer(raw.tobytes().hex().encode(), np.uint8).reshape(-1, 32), _HYPHENS, axis=1):
+        texts[:, start : start + digits.shape[1]] = digits
+        start += digits.shape[1] + 1
+    return Part(("u1", 40), texts)
+
+
+def _latest_ids(keys: Keys, carried: Flags) -> list[bytes]:
+    """Return the ids of the latest values, where there are any and some are of hashed keys."""
+    found = rows_of([_id_part(keys)], len(carried))
     for place in np.flatnonzero(~carried).tolist():
         found[place] = _NULL
     if keys.ids is not None:
