@@ -339,7 +339,7 @@ async def test_ratings_walk_indexes_whatever_is_known_of_the_tables(fresh_databa
         parts = ([1], [1], [24], [1], [2], [NOON, NOON + timedelta(days=1)], [1], [1])
         for count in (0, 500):  # the tables are empty, then grow, and nobody has looked at them yet
             await own.write([random_usage(chance, "a") for _ in range(count)])
-            plan = await explain(own, quantity.READ_USAGE, *parts, [1], *times, [1], [1], NOON, NOON, [1])
+            plan = await explain(own, quantity.READ_USAGE, *parts, [1], *times, [1], [1], NOON, NOON, [1], [1])
             keys = r"\) AND \(".join(rf"{each} = p\w*.{each}" for each in ("account_no", "rollup_no", "grain"))
             assert len(re.findall(rf"Index Cond: \(\({keys}\) AND \(bucket_time >= ", plan)) == 3, plan
             assert "events_hashed_event_time_idx" in plan, plan

@@ -17,15 +17,16 @@ from ratel.store.question import AccountNos, Asking, Slice, Window, add_hours_to
 from ratel.store.usage import read_events
 
 # Rows of eight kinds in one shape, so that one statement sees all of them at one moment, of any number of accounts. Of
-# the buckets only what is asked for is put together: the latest value takes a sort, and few need it. The accounts of
+# the buckets only what is asked for is put together: the latest value takes a sort, the least and the greatest one take
+# longer to write and to read than all the rest, and few need them. The accounts of
 # events are compared with 0 added, here and below: else the planner may walk all of the key's index, where they stand
 # second. Each stretch of events has accounts of its own, cut from one array: those that begin inside different hours
 # would else be read the events of one another. Parts name their instants by place: many share theirs, and asyncpg takes
 # four times as long for an instant as for an integer.
 READ_USAGE = """
     WITH parts AS (
-        SELECT part, account_no, rollup_no, grain, ($6::timestamptz[])[start_place] AS start_time,
-            ($6::timestamptz[])[end_place] AS end_time
+        SELECT part, account_no, rollup_no, grain, rollup_no = ANY($17::integer[]) AS keeps_extremes,
+            ($6::timestamptz[])[start_place] AS start_time, ($6::timestamptz[])[end_place] AS end_time
         FROM unnest($1::integer[], $2::integer[], $3::smallint[], $4::integer[], $5::integer[])
             WITH ORDINALITY AS p (account_no, rollup_no, grain, start_place, end_place, part)
     )
@@ -35,8 +36,9 @@ READ_USAGE = """
         b.value_moment
     FROM parts AS p CROSS JOIN LATERAL (
         SELECT min(segment) AS segment, sum(event_count)::bigint AS event_count,
-            sum(value_count)::bigint AS value_count, sum(value_sum) AS value_sum, min(value_min) AS value_min,
-            max(value_max) AS value_max, sum(value_moment) AS value_moment
+            sum(value_count)::bigint AS value_count, sum(value_sum) AS value_sum,
+            min(value_min) FILTER (WHERE p.keeps_extremes) AS value_min,
+            max(value_max) FILTER (WHERE p.keeps_extremes) AS value_max, sum(value_moment) AS value_moment
         FROM rollup_buckets
         WHERE account_no = p.account_no AND rollup_no = p.rollup_no AND grain = p.grain
             AND bucket_time >= p.start_time AND bucket_time < p.end_time

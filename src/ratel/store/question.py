@@ -29,6 +29,7 @@ class Slice(NamedTuple):
 
     Attributes:
         keeps_latest: whether the latest value is needed; else it may be left out.
+        keeps_extremes: whether the least and the greatest value are needed; else they may be left out.
     """
 
     account_nos: AccountNos
@@ -36,6 +37,7 @@ class Slice(NamedTuple):
     start: datetime
     end: datetime
     keeps_latest: bool = True
+    keeps_extremes: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +49,7 @@ class Span:
     start: int
     end: int
     keeps_latest: bool
+    keeps_extremes: bool
     stretches: tuple[Stretch, ...]
 
     @property
@@ -157,8 +160,10 @@ def _span_of(spans: dict[tuple[AccountNos, int, int, int], Span], wanted: Slice)
     key = (wanted.account_nos, wanted.rollup.rollup_no, start, end)
     span = spans.get(key)
     if span is None:
-        span = spans[key] = Span(wanted.account_nos, wanted.rollup, start, end, wanted.keeps_latest, cuts)
+        keeps = wanted.keeps_latest, wanted.keeps_extremes
+        span = spans[key] = Span(wanted.account_nos, wanted.rollup, start, end, *keeps, cuts)
     span.keeps_latest |= wanted.keeps_latest
+    span.keeps_extremes |= wanted.keeps_extremes
     return span
 
 
@@ -233,6 +238,7 @@ class Asking:
             min((question.start for question in self._questions if question.start), default=start),
             max((question.end for question in self._questions if question.end), default=end),
             sorted({span.rollup.rollup_no for span in spans}),
+            sorted({span.rollup.rollup_no for span in spans if span.keeps_extremes}),
         )
 
     def take(self, rows: Iterable[Any]) -> "Rest":

@@ -313,16 +313,19 @@ async def rating_snapshot(database: Database, cache: PlanCache, tail: Tail) -> A
 
 def slices_of(account: AccountSnapshot, scope: Scope, definitions: Definitions) -> Iterator[Slice]:
     """Yield what to read of an account and its children for each of the scope's reads."""
-    latest = {each.rollup for each in _aggregations(scope) if each.method is Method.LATEST}
+    aggregations = list(_aggregations(scope))
+    latest = {each.rollup for each in aggregations if each.method is Method.LATEST}
+    extremes = {each.rollup for each in aggregations if each.method in (Method.MIN, Method.MAX)}
     for read in scope.reads:
         rollup, period, numbers = definitions.rollup(read.rollup), read.period, account.numbers(read.account_ids)
-        yield Slice(numbers, rollup, period.start, period.end or period.start, read.rollup in latest)
+        end = period.end or period.start
+        yield Slice(numbers, rollup, period.start, end, read.rollup in latest, read.rollup in extremes)
 
 
 def _of_account(account_no: int, other: Slice, moved: Moved) -> Slice:
     """Return the same slice of another account."""
     start, end = moved.get(other.start, other.start), moved.get(other.end, other.end)
-    return Slice((account_no,), other.rollup, start, end, other.keeps_latest)
+    return Slice((account_no,), other.rollup, start, end, other.keeps_latest, other.keeps_extremes)
 
 
 def _from_events(scope: Scope, definitions: Definitions, backfilling: frozenset[int]) -> tuple[str, ...]:
