@@ -18,11 +18,10 @@ from ratel.store.usage import read_events
 
 # Rows of eight kinds in one shape, so that one statement sees all of them at one moment, of any number of accounts. Of
 # the buckets only what is asked for is put together: the latest value takes a sort, the least and the greatest one take
-# longer to write and to read than all the rest, and few need them. The accounts of
-# events are compared with 0 added, here and below: else the planner may walk all of the key's index, where they stand
-# second. Each stretch of events has accounts of its own, cut from one array: those that begin inside different hours
-# would else be read the events of one another. Parts name their instants by place: many share theirs, and asyncpg takes
-# four times as long for an instant as for an integer.
+# a third of the rest, and few need them. The accounts of events are compared with 0 added, here and below: else the
+# planner may walk all of the key's index, where they stand second. Each stretch of events has accounts of its own, cut
+# from one array: those that begin inside different hours would else be read the events of one another. Parts name their
+# instants by place: many share theirs, and asyncpg takes four times as long for an instant as for an integer.
 READ_USAGE = """
     WITH parts AS (
         SELECT part, account_no, rollup_no, grain, rollup_no = ANY($17::integer[]) AS keeps_extremes,
