@@ -22,7 +22,8 @@ from ratel.core.tail import Tail
 from ratel.store.moment import MOMENT, VERSIONS, Sight, moment_from_row, versions_of
 from ratel.store.pool import Connection, Database
 from ratel.store.quantity import READ_USAGE
-from ratel.store.question import Asking, Question, add_remembered
+from ratel.store.question import Asking, Question
+from ratel.store.unfolded import add_remembered
 
 T = TypeVar("T")
 

@@ -13,7 +13,8 @@ from ratel.core.instant import instant_from_microseconds
 from ratel.core.rollup import ByAccount, Rollup, Values, add_hours, fold, fold_segments
 from ratel.core.tail import Tail
 from ratel.store.pool import Connection
-from ratel.store.question import AccountNos, Asking, Slice, Window, add_hours_to, add_remembered, question_of
+from ratel.store.question import AccountNos, Asking, Slice, Window, question_of
+from ratel.store.unfolded import add_hours_to, add_remembered
 from ratel.store.usage import read_events
 
 # Rows of eight kinds in one shape, so that one statement sees all of them at one moment, of any number of accounts. Of
