@@ -28,7 +28,7 @@ from tests.story import read_story
 from tests.telling import Teller
 
 DAY = "2024-07-01"
-ENDED_SECONDS = 20
+ENDED_SECONDS = 100
 CREATE_ACCOUNTS = """
     INSERT INTO accounts (id, name, create_time, update_time)
     SELECT 'many_' || number, '', now(), now() FROM generate_series(1, 1200) AS number
