@@ -17,6 +17,7 @@ from ratel.core.billing import BillInRow, BillKey, BillStatus, Line
 from ratel.core.currency import BillExchange, Exchange
 from ratel.core.errors import EtagMismatch, ResourceNotFound
 from ratel.core.period import Frequency
+from ratel.store.bill_line import LineRow, write_lines
 from ratel.store.pool import Connection, until_lost
 from ratel.store.resource import Row
 
@@ -92,11 +93,6 @@ _COLUMNS: Final = (
     "account_no", "frequency", "invoice_date", "digest", "total_currencies", "total_amounts", "target_currency",
     "currency", "rate_currencies", "rates", "catalog_revision", "etag", "update_time", "create_time", "status",
 )  # fmt: skip
-_LINE_COLUMNS: Final = (
-    "account_no", "frequency", "invoice_date", "line_number", "item_key", "kind", "source_id", "pricing_id",
-    "service_end", "currency", "amount", "exact_amount", "content",
-)  # fmt: skip
-
 Version: TypeAlias = tuple[int, int]
 """How many bills an account has of a frequency, and their greatest etag: any change of them changes it."""
 
@@ -289,18 +285,12 @@ async def write_bills(connection: Connection, writes: Sequence[BillWrite], now: 
     new = [(*row, now, BillStatus.PENDING.value) for row, write in zip(rows, writes, strict=True) if write.is_new]
     others = [row for row, write in zip(rows, writes, strict=True) if not write.is_new]
     if new:
-        await _copy(connection, "bills", new, _COLUMNS)
+        await until_lost(connection, connection.copy_records_to_table("bills", records=new, columns=_COLUMNS))
     if others:
         await connection.executemany(DELETE_LINES, [row[:3] for row in others])
         await connection.executemany(UPSERT, others)
-    lines = [row for write in writes for row in _lines_to_rows(write)]
-    await _copy(connection, "bill_line_items", lines, _LINE_COLUMNS)
+    await write_lines(connection, [row for write in writes for row in _line_rows(write)])
     return [str(etag) for etag in etags]
-
-
-async def _copy(connection: Connection, table: str, rows: Sequence[tuple[object, ...]], columns: Sequence[str]) -> None:
-    copying = connection.copy_records_to_table(table, records=rows, columns=columns)
-    await until_lost(connection, copying)
 
 
 async def mark_stale(connection: Connection, bills: Sequence[tuple[int, BillKey]], now: datetime) -> None:
@@ -341,19 +331,21 @@ def _to_row(write: BillWrite) -> tuple[object, ...]:
     return pgproto.UUID(write.digest), currencies, amounts, *converted, write.catalog_revision
 
 
-def _lines_to_rows(write: BillWrite) -> Iterator[tuple[object, ...]]:
-    key = _key_of(write)
+def _line_rows(write: BillWrite) -> Iterator[LineRow]:
+    account_no, frequency, day = write.account_no, write.key.frequency.value, write.key.invoice_date
     for line, content in write.lines:
-        yield (
-            *key,
+        yield LineRow(
+            account_no,
+            day,
             line.number,
-            pgproto.UUID(line.key),
+            line.key,
+            line.amount,
+            line.exact_amount,
+            content,
+            frequency,
             line.kind.value,
             line.source_id,
             line.pricing_id,
             line.service_end,
             line.currency,
-            line.amount,
-            line.exact_amount,
-            content,
         )

@@ -96,7 +96,7 @@ class BillingServiceServicer:
         time and after a call that was cut off. One account's failure is its own result: NOT_FOUND; USAGE_UNPRICED when no
         pricing takes some of its usage; CURRENCY_RATE_MISSING when the settings have no rate into the bill's currency;
         LATER_BILL_FIXED when the bill would change but a later one is approved or locked; BILL_CHANGED when others keep
-        changing its bills meanwhile.
+        changing its bills meanwhile. UNAVAILABLE (WORKER_LOST) ends the run when a process that works at it is lost.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
