@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 # The parameters of the first part come after those of the second.
 READ_KNOWN = f"""
-    SELECT {MOMENT} AS moment, {VERSIONS.format("$17")} AS versions,
+    SELECT {MOMENT} AS moment, {VERSIONS.format("$18")} AS versions,
         (SELECT array_agg(u) FROM ({READ_USAGE}) AS u) AS usage
 """  # nosec B608: made of constants
 
