@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import gc
+import signal
 import sys
 from typing import TypeAlias
 
@@ -56,6 +57,9 @@ QUICK = Scale(
 
 async def measure(scale: Scale, wanted: set[str]) -> tuple[list[Figure], Curves]:
     """Measure everything, or only what is wanted."""
+    task = asyncio.current_task()
+    if task is not None:  # so that nothing that was started stays behind, as with Ctrl-C
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     figures: list[Figure] = []
     curves: Curves = {}
     for group in GROUPS:
