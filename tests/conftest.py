@@ -166,6 +166,7 @@ async def acknowledgements(responses: AsyncIterable[StreamUsageResponse]) -> Asy
     """Yield what a usage stream acknowledges, message by message, however much of it came at once."""
     async for response in responses:
         assert 1 <= len(response.acknowledgements) <= 64
+        assert not any(each.verdicts for each in response.acknowledgements[:-1])
         for each in response.acknowledgements:
             yield each
 

@@ -124,6 +124,24 @@ async def test_connections_that_are_cut_lose_and_repeat_nothing(fresh_database_u
         assert await recount(connection) == []
 
 
+async def test_what_is_durable_together_is_acknowledged_together_but_for_verdicts(fresh_database_url: str) -> None:
+    async with example(fresh_database_url) as (own, connection):
+        await connection.execute(STALL)
+        first = asyncio.create_task(submit(own, event()))  # what comes meanwhile is one group
+        while metric(own, "ratel_queued_events") < 1:
+            await connection.execute("SELECT 1")
+        sent = list(messages(20, per=2))
+        for wrong in (4, 5, 11):
+            sent[wrong].events[1].account_id = "nobody"
+        call = own.usage.StreamUsage(iter(sent))
+        while metric(own, "ratel_queued_events") < 41:
+            await connection.execute("SELECT 1")
+        await connection.execute(GO_ON)
+        sequences = [[each.sequence for each in response.acknowledgements] async for response in call]
+        assert sequences == [[*range(5)], [5], [*range(6, 12)], [*range(12, 20)]]
+        assert (await first).accepted_count == 1
+
+
 async def test_poison_harms_only_its_own_message(fresh_database_url: str) -> None:
     """What passes the checks and is refused by Postgres all the same is the server's fault: its sender hears that."""
     async with example(fresh_database_url) as (own, connection):

@@ -1,7 +1,7 @@
 """UsageService: takes usage in, and shows what is stored."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -56,7 +56,8 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
     ) -> AsyncIterator[pb.StreamUsageResponse]:
         """Take usage in, message after message; each is acknowledged when it is durable, in order."""
         async for answered in answers_to(requests, self._source):
-            yield _acknowledge(answered)
+            for response in _responses(answered):
+                yield response
 
     async def SubmitUsage(self, request: pb.SubmitUsageRequest, context: Context) -> pb.SubmitUsageResponse:
         """Take one message of usage in."""
@@ -126,17 +127,17 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
         return pb.QueryUsageResponse(quantities=quantities, aggregation_ids_from_events=sorted(unready))
 
 
-def _acknowledge(
-    answered: Sequence[tuple[StreamedMessage, Outcome]],
-) -> pb.StreamUsageResponse:
+def _responses(answered: Sequence[tuple[StreamedMessage, Outcome]]) -> Iterator[pb.StreamUsageResponse]:
+    """Yield acknowledgements together, but verdicts of one message at most: more could be longer than callers take."""
     response = pb.StreamUsageResponse()
     for request, outcome in answered:
-        acknowledgement = response.acknowledgements.add(
-            sequence=request.sequence, accepted_count=outcome.accepted_count
-        )
+        told = response.acknowledgements.add(sequence=request.sequence, accepted_count=outcome.accepted_count)
         if not outcome.is_plain:
-            acknowledgement.verdicts.extend(verdicts_to_proto(outcome, partial(event_id_at, request)))
-    return response
+            told.verdicts.extend(verdicts_to_proto(outcome, partial(event_id_at, request)))
+            yield response
+            response = pb.StreamUsageResponse()
+    if response.acknowledgements:
+        yield response
 
 
 async def _account_no(connection: Connection, account_id: str) -> int:

@@ -89,7 +89,9 @@ class StreamUsageResponse(_message.Message):
     ACKNOWLEDGEMENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def acknowledgements(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageAcknowledgement]:
-        """One for each message, in the order of the messages, and after those of the response before; 1 to 64."""
+        """One for each message, in the order of the messages, and after those of the response before; 1 to 64. Only the last
+        has verdicts.
+        """
 
     def __init__(
         self,
