@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from google.protobuf.message import DecodeError
 
 from ratel.catalog.v1.aggregation_pb2 import Rounding
 from ratel.catalog.v1.pricing_pb2 import Band
@@ -71,20 +72,20 @@ def quantities(chance: random.Random) -> Iterator[str]:
 
 def plainly(data: bytes) -> bytes | None:
     """Answer as the method does; None where something is wrong."""
-    request = QuoteRequest.FromString(data)
     try:
+        request = QuoteRequest.FromString(data)
         check_request(request)
         return quote_to_proto(request).SerializeToString()
-    except Invalid:
+    except (DecodeError, Invalid):
         return None
 
 
-async def test_what_is_prepared_for_is_answered_the_same() -> None:
+def test_what_is_prepared_for_is_answered_the_same() -> None:
     chance, prepared, quick_count = random.Random(5), Quotes(), 0
     for _ in range(STORIES):
         request = request_of(chance)
         data = request.SerializeToString()
-        assert await prepared.answer(data) is None
+        assert prepared.answer(data) is None
         assert plainly(data) is not None
         prepared.prepare(QuoteRequest.FromString(data))
         texts = list(quantities(chance))
@@ -92,7 +93,7 @@ async def test_what_is_prepared_for_is_answered_the_same() -> None:
         for text in texts:
             request.quantity = text
             data, expected = request.SerializeToString(), plainly(request.SerializeToString())
-            found = await prepared.answer(data)
+            found = prepared.answer(data)
             if expected is None or len(text) > SHORT_LENGTH:
                 assert found is None, f"{text!r} is left to the method"
             else:
@@ -101,29 +102,57 @@ async def test_what_is_prepared_for_is_answered_the_same() -> None:
     assert quick_count > STORIES * QUANTITIES // 2
 
 
-async def test_what_differs_in_anything_else_is_not_prepared_for() -> None:
+def test_what_differs_in_anything_else_is_not_prepared_for() -> None:
     prepared = Quotes()
     request = QuoteRequest(quantity="5", cumulative=True, bands=[Band(lower_limit="0", unit_price="2")])
     prepared.prepare(QuoteRequest.FromString(request.SerializeToString()))
-    assert await prepared.answer(request.SerializeToString()) is not None
+    assert prepared.answer(request.SerializeToString()) is not None
     for change in ({"currency": "USD"}, {"cumulative": False}, {"charge_zero": True}, {"quantity_per_unit": "2"}):
         other = QuoteRequest.FromString(request.SerializeToString())
         other.MergeFrom(QuoteRequest(**change))
-        assert await prepared.answer(other.SerializeToString()) is None, change
-    assert await prepared.answer(b"\xff") is None
+        assert prepared.answer(other.SerializeToString()) is None, change
+    assert prepared.answer(b"\xff") is None
 
 
-async def test_what_is_prepared_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_bytes_are_answered_the_same_or_not_at_all() -> None:
+    """Whatever is cut off, put in, changed, doubled or moved in the bytes of a request that was prepared for."""
+    chance, prepared, quick_count = random.Random(9), Quotes(), 0
+    for _ in range(STORIES):
+        data = request_of(chance).SerializeToString()
+        prepared.prepare(QuoteRequest.FromString(data))
+        for _ in range(QUANTITIES):
+            changed = bytearray(data)
+            place = chance.randrange(min(len(data), chance.choice([4, 12, len(data)])))
+            other = place + chance.randrange(6)
+            match chance.randrange(5):
+                case 0:
+                    changed[place] = chance.choice([*b"0123456789.-", *range(256)])
+                case 1:
+                    del changed[place:other]
+                case 2:
+                    changed[place:place] = changed[place:other]
+                case 3:
+                    changed = changed[place:] + changed[:place]
+                case _:
+                    changed[:0] = b"\x0a\x01" + chance.choice([b"7", b"-", b"\xff"])
+            found = prepared.answer(bytes(changed))
+            if found is not None:
+                assert found == plainly(bytes(changed)), bytes(changed)
+                quick_count += 1
+    assert quick_count > STORIES
+
+
+def test_what_is_prepared_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quotes, "PREPARED_MAX", 2)
     prepared, found = Quotes(), []
     for place in range(3):
         band = Band(lower_limit="0", unit_price=str(place))
         found.append(QuoteRequest(quantity="1", cumulative=True, bands=[band]).SerializeToString())
         prepared.prepare(QuoteRequest.FromString(found[-1]))
-    assert [await prepared.answer(each) is None for each in found] == [True, True, False]
+    assert [prepared.answer(each) is None for each in found] == [True, True, False]
     monkeypatch.setattr(quotes, "REQUEST_BYTES_MAX", 5)
     prepared.prepare(QuoteRequest.FromString(found[0]))
-    assert await prepared.answer(found[0]) is None
+    assert prepared.answer(found[0]) is None
 
 
 async def test_the_server_answers_both_ways_alike(server: Served) -> None:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from ratel.core.errors import Mistakes
 from ratel.core.limits import BANDS_MAX
-from ratel.core.money import ONE, ZERO, divide, exact
+from ratel.core.money import EXACT, ONE, ZERO, divide, exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,6 @@ class Bands:
         passed = self._passed[: reached.place] if self.cumulative else ()
         return Charge(reached.total, (*passed, self._usage(reached)))
 
-    @exact
     def reach(self, units: Decimal) -> Reached | None:
         """Return where units end, which is all of `price` that depends on them; None where nothing is charged."""
         return self._reach(units)
@@ -143,7 +142,7 @@ class Bands:
             return None
         if not self.cumulative:
             return self._inside(index, units, ZERO)
-        return self._inside(index, units - self._limits[index], self._before[index])
+        return self._inside(index, EXACT.subtract(units, self._limits[index]), self._before[index])
 
     @exact
     def amount(self, units: Decimal) -> Decimal:
@@ -203,8 +202,8 @@ class Bands:
         band = self.bands[index]
         fixed_price = band.fixed_price if units >= ZERO else ZERO
         count = None if band.block_size is None else _count_blocks(units, band.block_size)
-        amount = fixed_price + band.unit_price * (units if count is None else count)
-        return Reached(index, units, count, fixed_price, amount, before + amount)
+        amount = EXACT.fma(band.unit_price, units if count is None else count, fixed_price)
+        return Reached(index, units, count, fixed_price, amount, EXACT.add(before, amount))
 
     def _usage(self, reached: Reached) -> BandUsage:
         index, units, block_count, fixed_price, amount, _ = reached
@@ -222,8 +221,8 @@ def _count_blocks(units: Decimal, block_size: Decimal) -> Decimal:
     """Return the blocks that the units need; of negative units, the whole blocks given back (R1.3 to R1.5)."""
     if not units:
         return ONE  # a band is entered without units only by charge_zero: its first block is owned from the start
-    whole, rest = divmod(units, block_size)  # toward zero, the rest with the units' sign
-    return whole + ONE if rest > ZERO else whole or ZERO
+    whole, rest = EXACT.divmod(units, block_size)  # toward zero, the rest with the units' sign
+    return EXACT.add(whole, ONE) if rest > ZERO else whole or ZERO
 
 
 def _check_bands(bands: Sequence[Band]) -> None:

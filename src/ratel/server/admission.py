@@ -35,6 +35,11 @@ class Admission:
         streams = Gauge("ratel_usage_streams_open", "Usage streams open now.", registry=registry)
         streams.set_function(lambda: self._streams)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a call would be let in now."""
+        return self._calls < self._calls_max and not self.draining.is_set()
+
     def enter(self, *, is_stream: bool) -> Leave:
         """Take a place for a call, and return what gives it back.
 

@@ -22,6 +22,8 @@ T = TypeVar("T")
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Quick: TypeAlias = Callable[[bytes], Awaitable[bytes | None]]
 """Answers a request by its bytes, as the method would; None where only the method can. Raises what that may raise."""
+Prompt: TypeAlias = Callable[[bytes], bytes | None]
+"""The same at once, and raises nothing: what is wrong with a request is for the method to say."""
 
 DOMAIN = "ratel"
 STATUS_CODES: Mapping[type[RatelError], grpc.StatusCode] = {

@@ -4,6 +4,7 @@ That is metrics, errors, admission, and what is wrong with a request by itself. 
 untouched: they must answer when everything else is refused.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -14,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from ratel.core.errors import FieldInvalid
 from ratel.server.admission import Admission
 from ratel.server.call import Call
-from ratel.server.errors import Context, Quick
+from ratel.server.errors import Context, Prompt, Quick
 from ratel.server.message import stream_request
 from ratel.server.metrics import CallMetrics, MethodMetrics
 from ratel.server.request import check_request
@@ -52,12 +53,16 @@ class Methods(grpc.GenericRpcHandler):
         metrics: counts calls.
         admission: lets them in.
         quick: what answers methods, by path, before their requests are read.
+        prompt: the same without ever waiting.
     """
 
-    def __init__(self, metrics: CallMetrics, admission: Admission, quick: Mapping[str, Quick]) -> None:
+    def __init__(
+        self, metrics: CallMetrics, admission: Admission, quick: Mapping[str, Quick], prompt: Mapping[str, Prompt]
+    ) -> None:
         self._metrics = metrics
         self._admission = admission
         self._quick = quick
+        self._prompt = prompt
         self._handlers: dict[str, Handler] = {}
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
@@ -77,7 +82,8 @@ class Methods(grpc.GenericRpcHandler):
         kind, attribute, make_handler, wrap = SHAPES[handler.request_streaming, handler.response_streaming]
         metrics = self._metrics.of_method(path, kind)
         deserialize = DESERIALIZERS.get(path, handler.request_deserializer)
-        around = Around(path, metrics, self._admission, handler.request_streaming, deserialize, self._quick.get(path))
+        ahead = self._quick.get(path), self._prompt.get(path)
+        around = Around(path, metrics, self._admission, handler.request_streaming, deserialize, *ahead)
         wrapped: Handler = make_handler(
             wrap(around, getattr(handler, attribute)),
             around.deserialize if handler.request_streaming else None,
@@ -93,6 +99,7 @@ class Around:
     Attributes:
         is_stream: whether callers send many messages, for as long as they like.
         quick: answers before a request is read, where it can.
+        prompt: the same without ever waiting.
     """
 
     path: str
@@ -101,6 +108,7 @@ class Around:
     is_stream: bool
     _deserialize: Any
     quick: Quick | None
+    prompt: Prompt | None
 
     def deserialize(self, data: bytes) -> Message | Malformed:
         """Return a message of the method."""
@@ -157,9 +165,16 @@ class Messages:
 
 
 def _one(around: Around, method: Method) -> Method:
-    quick: Callable[[bytes], Any] | None = around.quick
+    quick, prompt, admission, metrics = around.quick, around.prompt, around.admission, around.metrics
 
     async def answer(request: Any, context: Context) -> Any:
+        if prompt is not None and admission.is_open:
+            # It is over within one turn of the loop: it takes no place, and nothing is ever said of it.
+            start = time.perf_counter()
+            response = prompt(request)
+            if response is not None:
+                metrics.answer(time.perf_counter() - start)
+                return response
         async with around.call(context) as call:
             around.enter(call)
             response = None if quick is None else await quick(request)

@@ -92,6 +92,13 @@ class MethodMetrics:
         self.taken = [0] * (len(CALL_SECONDS) + 1)
         self.seconds = 0.0
 
+    def answer(self, seconds: float) -> None:
+        """Count a call that was answered as soon as it began."""
+        self.started += 1
+        self.received += 1
+        self.sent += 1
+        self.end("OK", seconds)
+
     def end(self, code: str, seconds: float) -> None:
         """Count a call that ended."""
         self.handled[code] = self.handled.get(code, 0) + 1

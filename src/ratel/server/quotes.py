@@ -2,14 +2,16 @@
 
 from typing import Final
 
-from google.protobuf.message import DecodeError
-
 from ratel.rating.v1.rating_service_pb2 import QuoteRequest
 from ratel.server.convert.quote import PreparedQuote
 
 PREPARED_MAX: Final = 256
 REQUEST_BYTES_MAX: Final = 16 * 2**10
 """Of a request that is prepared for: enough for as many bands as there may be."""
+
+QUANTITY_TAG: Final = b"\x0a"
+HEAD_LENGTH: Final = 2
+"""Of the quantity's tag and length, which is a single byte for any that is answered here."""
 
 
 class Quotes:
@@ -18,15 +20,15 @@ class Quotes:
     def __init__(self) -> None:
         self._prepared: dict[bytes, PreparedQuote] = {}
 
-    async def answer(self, data: bytes) -> bytes | None:
-        """Answer a request by its bytes; None if that was not prepared for, or perhaps something is wrong with it."""
-        try:
-            request = QuoteRequest.FromString(data)
-        except DecodeError:
-            return None
-        quantity = request.quantity
-        prepared = self._prepared.get(_rest(request))
-        return None if prepared is None else prepared.answer(quantity)
+    def answer(self, data: bytes) -> bytes | None:
+        """Answer a request by its bytes; None if that was not prepared for, or perhaps something is wrong with it.
+
+        The quantity is found where every sender writes it that writes fields in their order: first of all. The rest is
+        that of a request that was read as a whole, so it holds no second quantity.
+        """
+        end = HEAD_LENGTH + data[1] if data[:1] == QUANTITY_TAG and len(data) > 1 else 0
+        prepared = self._prepared.get(data[end:]) if end else None
+        return None if prepared is None else prepared.answer(data[HEAD_LENGTH:end])
 
     def prepare(self, request: QuoteRequest) -> None:
         """Prepare for requests that are like one of which nothing is wrong."""

@@ -24,7 +24,7 @@ from ratel.server.convert.purchase import quote_add_on_to_proto
 from ratel.server.convert.quote import quote_to_proto
 from ratel.server.convert.rating import account_rating_to_proto
 from ratel.server.convert.value import period_from_proto
-from ratel.server.errors import Context, Quick, status_of
+from ratel.server.errors import Context, Prompt, Quick, status_of
 from ratel.server.quotes import Quotes
 from ratel.server.usage_stream import Source, answers_to
 from ratel.store.add_on import ADD_ONS
@@ -69,7 +69,12 @@ class RatingServicer(rating_service_pb2_grpc.RatingServiceServicer):
     @property
     def quick(self) -> Mapping[str, Quick]:
         """What answers some methods before their requests are read, where it can."""
-        return {"Quote": self._quotes.answer, "RateAccount": self._answers.get}
+        return {"RateAccount": self._answers.get}
+
+    @property
+    def prompt(self) -> Mapping[str, Prompt]:
+        """What does so without ever waiting."""
+        return {"Quote": self._quotes.answer}
 
     async def Quote(
         self, request: rating_service_pb2.QuoteRequest, context: Context

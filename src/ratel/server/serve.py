@@ -101,7 +101,8 @@ async def running(configuration: Configuration, database_url: str) -> AsyncItera
         metrics_target = _start_metrics(stack, registry, configuration.metrics_listen)
         server = _create_server(configuration)
         quick = {f"/{service.name}/{name}": answer for service in services for name, answer in service.quick.items()}
-        methods = Methods(CallMetrics(registry), admission, quick)
+        prompt = {f"/{service.name}/{name}": answer for service in services for name, answer in service.prompt.items()}
+        methods = Methods(CallMetrics(registry), admission, quick, prompt)
         checks = await _register(methods, services)
         server.add_generic_rpc_handlers((methods,))
         target = _listen(server, configuration.listen)

@@ -25,7 +25,7 @@ from ratel.server.bill_worker import BillWorkers, WorkerStart
 from ratel.server.billing import BillingServicer
 from ratel.server.catalog import Catalog
 from ratel.server.charges import Charging
-from ratel.server.errors import Quick
+from ratel.server.errors import Prompt, Quick
 from ratel.server.metering import CONNECTIONS, open_metering
 from ratel.server.metrics import create_pool_wait
 from ratel.server.rating import RatingServicer, create_plan_cache
@@ -46,12 +46,14 @@ class Service:
         add: registers it.
         servicer: answers it.
         quick: what answers some of its methods, by name, before their requests are read.
+        prompt: the same without ever waiting.
     """
 
     file: FileDescriptor
     add: Callable[[Any, grpc.aio.Server], None]
     servicer: object
     quick: Mapping[str, Quick] = field(default_factory=dict)
+    prompt: Mapping[str, Prompt] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -101,7 +103,11 @@ async def open_services(
                 Service(catalog_service_pb2.DESCRIPTOR, add_CatalogServiceServicer_to_server, Catalog(database)),
                 Service(account_service_pb2.DESCRIPTOR, add_AccountServiceServicer_to_server, Accounts(database)),
                 Service(usage_service_pb2.DESCRIPTOR, add_UsageServiceServicer_to_server, usage),
-                Service(rating_service_pb2.DESCRIPTOR, add_RatingServiceServicer_to_server, rating, rating.quick),
+                Service(
+                    *(rating_service_pb2.DESCRIPTOR, add_RatingServiceServicer_to_server, rating),
+                    quick=rating.quick,
+                    prompt=rating.prompt,
+                ),
                 Service(billing_service_pb2.DESCRIPTOR, add_BillingServiceServicer_to_server, billing),
             ]
 

@@ -14,7 +14,6 @@ def quote(quantity: Decimal, quantity_per_unit: Decimal, rounding: Rounding, ban
     return price_quantity(Quantity(quantity), quantity_per_unit, rounding, bands)
 
 
-@exact
 def reach_quoted(
     quantity: Decimal, quantity_per_unit: Decimal, rounding: Rounding, bands: Bands
 ) -> tuple[Decimal, Reached | None]:

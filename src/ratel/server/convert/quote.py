@@ -93,13 +93,13 @@ class PreparedQuote:
         self._currency = request.currency
         self._messages: dict[tuple[int, bool], _QuoteMessage] = {}
 
-    def answer(self, text: str) -> bytes | None:
+    def answer(self, text: bytes) -> bytes | None:
         """Return the serialised answer for a quantity; None where it must be looked at whether that is right."""
         if len(text) > SHORT_LENGTH:
             return None
         try:
-            quantity = decimal_from_text(text)
-        except DecimalInvalid:
+            quantity = decimal_from_text(text.decode("ascii"))
+        except (DecimalInvalid, UnicodeDecodeError):
             return None
         units, reached = reach_quoted(quantity, self._per_unit, self._rounding, self._bands)
         # Negative units do not pay for entering the first band, which the message says beside what they decide.
