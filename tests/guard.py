@@ -45,6 +45,14 @@ CREATE FUNCTION check_family() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+CREATE FUNCTION check_batch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.account_nos <> ARRAY(
+        SELECT DISTINCT account_no FROM events WHERE batch_id = NEW.batch_id ORDER BY account_no
+    ) THEN
+        RAISE 'a batch does not name the accounts of its events';
+    END IF;
+    RETURN NULL;
+END $$;
 """
 GUARD = """
     CREATE CONSTRAINT TRIGGER guarded AFTER {events} ON {table} DEFERRABLE INITIALLY DEFERRED
@@ -68,5 +76,6 @@ async def _install(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     guarded += [(table, changes, "check_version") for table in OF_ACCOUNTS]
     guarded += [("accounts", "INSERT OR UPDATE", "check_family")]
     guarded += [("rollups", "UPDATE", "check_usage"), ("event_retention", "UPDATE OF dropped_until", "check_usage")]
+    guarded += [("pending_batches", "INSERT", "check_batch")]
     for table, events, function in guarded:
         await connection.execute(GUARD.format(table=table, events=events, function=function))

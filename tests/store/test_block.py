@@ -221,3 +221,19 @@ async def test_what_64_bits_do_not_hold_is_folded_one_by_one(fresh_database_url:
         assert readings[0].partials == readings[1].partials
         await own.fold()
         assert await recount(own.folding) == []
+
+
+@pytest.mark.parametrize("count", [1, 7])
+async def test_a_batch_names_the_accounts_of_its_events(fresh_database_url: str, count: int) -> None:
+    """Whichever way it is written; ratings of others stay as they are."""
+    chance = random.Random(count)
+    async with process(fresh_database_url) as own:
+        await prepared(own)
+        numbers = await create_accounts(own.writing, "c", "d")
+        for attempt in range(2):
+            usages = [replace(plain_usage(chance), account=account) for account in "dcd" for _ in range(count)]
+            block = await block_of(own, usages)
+            assert own.definitions is not None
+            await write_group(own.writing, own.writer, Group(block.events() if attempt else block), own.definitions)
+        rows = await own.folding.fetch("SELECT account_nos FROM pending_batches")
+        assert [row["account_nos"] for row in rows] == [sorted(numbers.values())] * 2

@@ -108,23 +108,23 @@ async def see(own: Process, account_nos: tuple[int, ...], rollups: list[Rollup])
         return Sight(moment_from_row(row), account_nos, tuple(row["versions"])), content
 
 
-async def write(own: Process, chance: random.Random) -> None:
+async def write(own: Process, chance: random.Random, rollups: list[Rollup]) -> None:
     await own.write(random_usage(chance, chance.choice("abc")) for _ in range(3))
 
 
-async def fold(own: Process, chance: random.Random) -> None:
+async def fold(own: Process, chance: random.Random, rollups: list[Rollup]) -> None:
     if chance.random() < 0.2:
         await own.folding.execute(OLD)
     await own.fold()
 
 
-async def name(own: Process, chance: random.Random) -> None:
+async def name(own: Process, chance: random.Random, rollups: list[Rollup]) -> None:
     async with own.writing.transaction():
         await lock_account(own.writing, "a")
         await own.writing.execute(RENAME, "a")
 
 
-async def adopt(own: Process, chance: random.Random) -> None:
+async def adopt(own: Process, chance: random.Random, rollups: list[Rollup]) -> None:
     """Let one account have another parent, or none."""
     parent = chance.choice(["b", "c", ""])
     async with own.writing.transaction():
@@ -132,26 +132,31 @@ async def adopt(own: Process, chance: random.Random) -> None:
         await own.writing.execute(ADOPT, parent)
 
 
-async def change_catalog(own: Process, chance: random.Random) -> None:
+async def change_catalog(own: Process, chance: random.Random, rollups: list[Rollup]) -> None:
     async with own.writing.transaction():
         await move_revision(own.writing)
 
 
-async def backfill(own: Process, chance: random.Random) -> None:
-    await create_rollup(own.writing, definition("size", chance.choice(("region", "user"))))
-    while await own.backfill_step():
-        pass
+async def need(own: Process, chance: random.Random, rollups: list[Rollup]) -> None:
+    """Make a rollup that is to be backfilled."""
+    rollups.append(await create_rollup(own.writing, definition("size", chance.choice(("region", "user")))))
 
 
-async def repair(own: Process, chance: random.Random) -> None:
-    """Repair what somebody has spoiled before anybody looked again."""
+async def backfill(own: Process, chance: random.Random, rollups: list[Rollup]) -> None:
+    await own.backfill_step()
+
+
+async def spoil(own: Process, chance: random.Random, rollups: list[Rollup]) -> None:
     async with own.folding.transaction():
         await own.folding.execute(SPOIL)
         await move_usage(own.folding)
+
+
+async def repair(own: Process, chance: random.Random, rollups: list[Rollup]) -> None:
     await recount(own.writing, repairs=True)
 
 
-ACTIONS = {write: 12, fold: 4, name: 1, adopt: 1, change_catalog: 1, backfill: 1, repair: 1}
+ACTIONS = {write: 12, fold: 4, name: 1, adopt: 1, change_catalog: 1, need: 1, backfill: 3, spoil: 1, repair: 1}
 
 
 @dataclass
@@ -188,7 +193,7 @@ async def test_what_is_said_to_be_so_is_so(fresh_database_url: str, seed: int) -
         ]
         for _ in range(STEPS // 4):
             (action,) = chance.choices([*ACTIONS], [*ACTIONS.values()])
-            await action(chance.choice((one, other)), chance)
+            await action(chance.choice((one, other)), chance, rollups)
             for observer in observers:
                 if chance.random() < 0.6:  # several changes between two looks, and not the same for both
                     for each in chance.sample(families, k=3):
