@@ -12,7 +12,9 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
+from typing import TypeAlias
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from bench.figure import ECHO, Call, Figure, Scale, calls_per_second, echo_call, rates_in_turn, time_of
@@ -21,9 +23,11 @@ from bench.stack import Stack
 from bench.usual import SUM_TEXT, copy_to_usual, usual_sum
 from bench.workload import ACCOUNTS, GROWTH_ACCOUNTS, METER, MODELS, RATED_ACCOUNTS, REGIONS, Source, messages
 from ratel.core.instant import microseconds_from_instant
-from ratel.rating.v1 import rating_service_pb2, rating_service_pb2_grpc
+from ratel.rating.v1 import rating_service_pb2
 from ratel.store.pool import Connection
 
+RateMethod: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, rating_service_pb2.RateAccountResponse]"
+RATE = "/ratel.rating.v1.RatingService/RateAccount"
 CALLERS = {"rate_one": 1, "rate_many": 128, "rate_busy": 128}
 BUSY = "rate_busy"
 ONCE = ("rate_changed", "rate_first")
@@ -233,17 +237,21 @@ async def _fill(stack: Stack, accounts: Sequence[int], count: int, *, in_turn: b
 
 
 def _rate_call(stack: Stack, accounts: Sequence[int], period: tuple[datetime, datetime]) -> Call:
-    stub = rating_service_pb2_grpc.RatingServiceStub(stack.channel)
+    rate: RateMethod = stack.channel.unary_unary(
+        RATE, response_deserializer=rating_service_pb2.RateAccountResponse.FromString
+    )
     bounds = [Timestamp(), Timestamp()]
     for each, instant in zip(bounds, period, strict=True):
         each.FromDatetime(instant)
     requests = [
-        rating_service_pb2.RateAccountRequest(account_id=ACCOUNTS[account], start_time=bounds[0], end_time=bounds[1])
+        rating_service_pb2.RateAccountRequest(
+            account_id=ACCOUNTS[account], start_time=bounds[0], end_time=bounds[1]
+        ).SerializeToString()
         for account in accounts
     ]
 
     async def call(number: int) -> None:
-        response = await stub.RateAccount(requests[number % len(requests)])
+        response = await rate(requests[number % len(requests)])
         if not response.account_rating.line_items:
             raise AssertionError("nothing was rated")
 
