@@ -126,7 +126,7 @@ class Bands:
     @exact
     def price(self, units: Decimal) -> Charge:
         """Return F(units) with its workings: one band usage for each band entered, or for the one reached."""
-        reached = self._reach(units)
+        reached = self.reach(units)
         if reached is None:
             return _NOTHING
         passed = self._passed[: reached.place] if self.cumulative else ()
@@ -134,9 +134,6 @@ class Bands:
 
     def reach(self, units: Decimal) -> Reached | None:
         """Return where units end, which is all of `price` that depends on them; None where nothing is charged."""
-        return self._reach(units)
-
-    def _reach(self, units: Decimal) -> Reached | None:
         index = self._reached(units)
         if index is None:
             return None

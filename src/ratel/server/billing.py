@@ -75,7 +75,7 @@ class BillingServicer(BillingServiceServicer):
     async def RunBilling(  # type: ignore[override]  # its messages are bytes already
         self, request: pb.RunBillingRequest, context: Context
     ) -> AsyncIterator[bytes]:
-        """Make and store bills; a chunk of accounts is begun when the caller has taken the one before the last."""
+        """Make and store bills; only a few chunks of accounts are begun ahead of what the caller has taken."""
         key, target_currency = bill_key_from_proto(request), target_currency_from_proto(request)
         done, count = 0, len(request.account_ids)
         if not count:
