@@ -40,7 +40,7 @@ FULL = Scale(
     call_seconds=2.0,
     latency_messages=200,
     growth_events=(100_000, 1_000_000, 10_000_000),
-    billed_accounts=5_000,
+    billed_accounts=20_000,
 )
 QUICK = Scale(
     runs=3,
