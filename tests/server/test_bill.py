@@ -21,6 +21,7 @@ from tests.server.billing import PENDING, approve, delete, get, lock, ran, recal
 from tests.server.example import failure, time
 
 NUMBERS = count(1)
+LINE_COUNT = "SELECT count(*) FROM bill_line_items JOIN accounts USING (account_no) WHERE id = $1"
 
 
 @pytest.fixture
@@ -72,6 +73,22 @@ async def test_later_bills_become_stale(server: Served, prefix: str) -> None:
         assert (await get(server, ours, "2024-08-01")).stale
         await recalculate(server, ours, "2024-08-01")
         assert shown(await get(server, ours, "2024-08-01")) == [("USAGE", "61.50", False), ("USAGE", "15.00", False)]
+
+
+async def test_lines_go_with_their_bill(server: Served, prefix: str) -> None:
+    """No foreign key sees to that."""
+    async with told(server, prefix) as teller:
+        ours = teller.account_id
+        connection = await asyncpg.connect(server.database_url)
+        for _ in range(2):
+            await ran(server, ours, "2024-07-01")
+            assert await connection.fetchval(LINE_COUNT, ours) == 1
+            await use(teller, "use 2024-06-04 n=10 id=late")
+            await recalculate(server, ours, "2024-07-01")
+            assert await connection.fetchval(LINE_COUNT, ours) == 1
+            await delete(server, ours, "2024-07-01")
+            assert await connection.fetchval(LINE_COUNT, ours) == 0
+        await connection.close()
 
 
 async def test_stale_bills_before_are_made_again_first(server: Served, prefix: str) -> None:

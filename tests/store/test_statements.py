@@ -52,7 +52,6 @@ async def test_every_foreign_key_of_the_catalog_has_a_meaning(
         "aggregations_rollup",
         "attachments_account",
         "attachments_product",
-        "bill_line_items_bill",
         "balances_account",
         "bills_account",
         "commitments_account",

@@ -306,6 +306,7 @@ async def set_status(connection: Connection, bill: StoredBill, status: BillStatu
 
 async def delete_bill(connection: Connection, bill: StoredBill) -> None:
     """Delete a bill with its lines."""
+    await connection.execute(DELETE_LINES, *_key_of(bill))
     await connection.execute(DELETE, *_key_of(bill))
 
 
