@@ -4,22 +4,21 @@ What is not plain (see `core.rating.prepared`) is left to `make_bills`, which sa
 make the same lines.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from ratel.core.bill import LineItem, UsageWorkings
 from ratel.core.bill_exchange import exchanges_to_bill
 from ratel.core.billing import BillInRow, BillKey, ItemKey, Line, key_text, key_texts
 from ratel.core.currency import BillExchange
-from ratel.core.event import Partial
 from ratel.core.money import EXACT, ZERO, exact
 from ratel.core.period import Period, local_date
-from ratel.core.quantity import Values
 from ratel.core.rating.due import due, due_days, survey_due
-from ratel.core.rating.prepared import LineTemplate, PreparedScope, PricedLine, prepare
+from ratel.core.rating.line_template import LineTemplate
+from ratel.core.rating.prepared import CountedLine, Kept, PreparedScope, prepare
 from ratel.core.rating.scope import RatingContext, Scope, in_order_of_start
 from ratel.core.segment import digest_of_framed, framed
 from ratel.core.shape import Instants, Moved
@@ -31,11 +30,13 @@ _DAYS_MAX: Final = 100
 _Place: TypeAlias = int | None
 """Of an instant among those of the account; None of one that is the same for all accounts of the shape."""
 
+Places: TypeAlias = tuple[_Place, _Place]
+"""Where among the instants of the account a period begins and ends."""
 
-NOWHERE: Final[tuple[_Place, _Place]] = (None, None)
+NOWHERE: Final[Places] = (None, None)
 
 
-def period_at(period: Period, places: tuple[_Place, _Place], instants: Instants) -> tuple[datetime, datetime]:
+def period_at(period: Period, places: Places, instants: Instants) -> tuple[datetime, datetime]:
     """Return where a period of an account begins and ends, whose ``places`` say which of its instants these are."""
     start, end = places
     return period.start if start is None else instants[start], end_of(period) if end is None else instants[end]
@@ -56,8 +57,8 @@ class LineShape:
     item: LineItem
     date: date
     place: int
-    service_places: tuple[_Place, _Place]
-    window_places: tuple[_Place, _Place]
+    service_places: Places
+    window_places: Places
     _key_parts: tuple[bytes, bytes, bytes]
 
     @property
@@ -83,8 +84,17 @@ class LineShape:
         return Line(number, key, item.kind, item.source_id, item.pricing_id, service_end, item.currency, *amounts)
 
 
-Filled: TypeAlias = tuple[LineShape, PricedLine | None]
-"""A line, and what usage makes of it; None of one that does not depend on usage."""
+class BillColumn(NamedTuple):
+    """A line that some accounts have on their bills.
+
+    Attributes:
+        places: of these among all accounts.
+        counted: what was counted for each; None of a line that does not depend on usage.
+    """
+
+    shape: LineShape
+    places: Sequence[int]
+    counted: CountedLine | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +121,30 @@ class PreparedBill:
         """Return which instants of an account of the shape stand in place of those of ``scope``."""
         return {} if instants == self.instants else dict(zip(self.instants, instants, strict=True))
 
-    def lines(
-        self, context: RatingContext, instants: Instants, kept: Sequence[Mapping[Values, Partial]]
-    ) -> list[Filled] | None:
-        """Return what is on an account's bill, in order; None where only `make_bills` can tell.
+    @exact
+    def columns(
+        self, accounts: Iterable[tuple[RatingContext, Instants]], kept: Sequence[Kept]
+    ) -> tuple[list[BillColumn], Set[int]]:
+        """Return what is on the bills of accounts of the shape, in the order of all of them.
 
         Args:
-            context: of the account.
-            instants: of the account.
-            kept: what is kept of its events for each of ``scope.reads``, in their order.
+            accounts: each with its own instants.
+            kept: of each of them.
+
+        Returns:
+            The lines, and the places of accounts of which only `make_bills` can tell; they may be in lines too.
         """
-        priced = self._prepared.lines(kept)
-        if priced is None:
-            return None
-        found: list[Filled] = [(self._shape_of(line.template), line) for line in priced]
-        found += ((shape, None) for shape in self._rest(context, instants))
-        found = [each for each in found if each[0].date <= self.exchange.invoice_date]
-        return sorted(found, key=_date)
+        counted = self._prepared.count(kept)
+        columns = [BillColumn(self._shape_of(line.template), line.places, line) for line in counted.lines]
+        rest: dict[tuple[int, LineShape], list[int]] = {}
+        for place, (context, instants) in enumerate(accounts):
+            for number, shape in enumerate(self._rest(context, instants)):
+                rest.setdefault((number, shape), []).append(place)
+        in_order = sorted(rest.items(), key=lambda each: each[0][0])
+        columns += (BillColumn(shape, places, None) for (_, shape), places in in_order)
+        return sorted(
+            (each for each in columns if each.shape.date <= self.exchange.invoice_date), key=_date
+        ), counted.untold
 
     def carried(self, row: Iterable[BillInRow]) -> dict[ItemKey, Decimal] | None:
         """Return what earlier bills carried of each item; None where only `make_bills` can tell.
@@ -173,8 +190,8 @@ class PreparedBill:
         return shape
 
 
-def _date(filled: Filled) -> date:
-    return filled[0].date
+def _date(column: BillColumn) -> date:
+    return column.shape.date
 
 
 @exact

@@ -9,9 +9,10 @@ from ratel.core.currency import BillExchange, Exchange
 from ratel.core.errors import RatelError
 from ratel.rating.v1 import bill_pb2
 from ratel.rating.v1 import billing_service_pb2 as pb
-from ratel.server.bill_run import Billed, BillMaker
+from ratel.server.bill_run import BillMaker
 from ratel.server.convert.bill import add_warnings, stored_bill_to_proto, unstored_bill_to_proto
 from ratel.server.errors import status_of
+from ratel.server.made_bill import Billed
 
 RESULTS_MAX: Final = 100
 """Accounts in one response: the contract says so, and each may have many warnings."""

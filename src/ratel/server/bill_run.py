@@ -7,16 +7,13 @@ no longer what the snapshot showed are computed again: so two runs at once end a
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
-from ratel.core.bill import sum_by_currency
 from ratel.core.bill_exchange import exchanges_to_bill
 from ratel.core.billing import (
     BillKey,
     BillStatus,
     check_priced,
-    check_row,
     make_bills,
     reopened,
 )
@@ -27,18 +24,14 @@ from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.shape import moved_partials
 from ratel.core.tail import Tail
 from ratel.server import clock
+from ratel.server.made_bill import Billed, Made, store_bills
 from ratel.server.new_bill import NewBill, with_contents
 from ratel.server.prepared_bill import PreparedBills, ReadyAccount
 from ratel.store.bill import (
-    NO_BILLS,
-    BillWrite,
     History,
     StoredBill,
     check_etag,
-    lock_versions,
-    mark_stale,
     read_histories,
-    write_bills,
 )
 from ratel.store.pool import Connection, Database
 from ratel.store.prepayment import Prepaid, read_prepaid
@@ -49,35 +42,8 @@ TRIES_MAX: Final = 5
 """How often an account is computed before others are said to keep changing its bills."""
 
 
-class Made(NamedTuple):
-    """What a snapshot makes of an account.
-
-    Attributes:
-        bills: by invoice date: stale ones before the one that was asked for, and that one as the last.
-    """
-
-    account: AccountSnapshot
-    history: History
-    due: Due
-    bills: tuple[NewBill, ...]
-
-
-class Billed(NamedTuple):
-    """What came of an account.
-
-    Attributes:
-        bill: as stored; None when nothing is due and nothing was stored.
-        made: what it was made from; None of a bill that is approved or locked, which stays as it is.
-        is_changed: whether something was written.
-    """
-
-    bill: StoredBill | None
-    made: Made | None
-    is_changed: bool
-
-
-_READY_AT_ONCE: Final = 10
-"""Bills that are made of what is ready until other calls go on: they take as long together as another one."""
+_READY_AT_ONCE: Final = 50
+"""Bills that are made together of what is ready, until other calls go on: they take as long as two others."""
 
 _NOTHING_DATED: Final = Dated((), ())
 _NOTHING_PREPAID: Final = Prepaid((), ())
@@ -177,7 +143,7 @@ class BillMaker:
                 found = await _make(snapshot, self._prepared, left, asked)
             made = {account_id: each for account_id, each in found.items() if isinstance(each, Made)}
             results |= {account_id: each for account_id, each in found.items() if not isinstance(each, Made)}
-            stored = await _store(self._database, made, asked.key, clock.now())
+            stored = await store_bills(self._database, made, asked.key, clock.now())
             results |= stored
             left = [account_id for account_id in made if account_id not in stored]
         results |= {account_id: BillChanged() for account_id in left}
@@ -218,21 +184,37 @@ async def _make(
             found[account_id] = error
     moved = [{} if each.ready is None else each.ready.moved for each in surveyed.values()]
     usages = await snapshot.usages([(each.account, each.scope) for each in surveyed.values()], moved)
-    for place, ((account_id, each), usage) in enumerate(zip(surveyed.items(), usages, strict=True)):
-        if each.ready is None or not place % _READY_AT_ONCE:
-            await asyncio.sleep(0)  # other calls go on between two accounts
+    bills = await _ready_made(list(zip(surveyed.values(), usages, strict=True)))
+    for (account_id, each), usage, bill in zip(surveyed.items(), usages, bills, strict=True):
+        if bill is not None:
+            found[account_id] = Made(each.account, each.history, _NOTHING_ELSE, (bill,))
+            continue
+        await asyncio.sleep(0)  # other calls go on between two accounts
         try:
-            found[account_id] = _ready_made(each, usage) or await _made(snapshot.connection, each, usage, asked)
+            found[account_id] = await _made(snapshot.connection, each, usage, asked)
         except RatelError as error:
             found[account_id] = error
     return found
 
 
-def _ready_made(each: _Surveyed, usage: UsageSnapshot) -> Made | None:
-    """Make a bill of what was made ready; None where that does not tell."""
-    kept = list(usage.partials.values())
-    bill = None if each.ready is None else each.ready.make(kept, each.history.row)
-    return None if bill is None else Made(each.account, each.history, _NOTHING_ELSE, (bill,))
+async def _ready_made(accounts: Sequence[tuple[_Surveyed, UsageSnapshot]]) -> list[NewBill | None]:
+    """Make bills of what was made ready; None where that does not tell."""
+    alike: dict[int, list[int]] = {}
+    for place, (each, usage) in enumerate(accounts):
+        if each.ready is not None and usage.lacks_until is None:
+            alike.setdefault(id(each.ready.bill), []).append(place)
+    found: list[NewBill | None] = [None] * len(accounts)
+    for places in alike.values():
+        for first in range(0, len(places), _READY_AT_ONCE):
+            await asyncio.sleep(0)  # other calls go on
+            some = places[first : first + _READY_AT_ONCE]
+            own = [accounts[place] for place in some]
+            ready = [each.ready for each, _ in own if each.ready is not None]
+            kept = [list(usage.kept.values()) for _, usage in own]
+            made = ready[0].bill.make(ready, kept, [each.history.row for each, _ in own])
+            for place, bill in zip(some, made, strict=True):
+                found[place] = bill
+    return found
 
 
 async def _made(connection: Connection, each: _Surveyed, usage: UsageSnapshot, asked: Asked) -> Made:
@@ -282,114 +264,3 @@ def _is_kept(account_id: str, stored: StoredBill | None, etags: Mapping[str, str
     check_etag(stored, etags[account_id])
     reopened(stored.status)
     return False
-
-
-# --- Storing ----------------------------------------------------------------------------------------------------------
-
-
-async def _store(
-    database: Database, made: Mapping[str, Made], key: BillKey, now: datetime
-) -> dict[str, Billed | RatelError]:
-    """Store what was made, and return what came of it but for accounts whose bills others changed meanwhile."""
-    results: dict[str, Billed | RatelError] = {}
-    writes: dict[str, list[BillWrite]] = {}
-    for account_id, each in made.items():
-        try:
-            changes = _changes(each, key)
-        except RatelError as error:
-            results[account_id] = error
-            continue
-        if changes:
-            writes[account_id] = changes
-        else:
-            results[account_id] = Billed(each.history.bills.get(key.invoice_date), each, is_changed=False)
-    if writes:
-        results |= await _write(
-            database, {account_id: (made[account_id], writes[account_id]) for account_id in writes}, now
-        )
-    return results
-
-
-def _changes(made: Made, key: BillKey) -> list[BillWrite]:
-    """Return which bills are to be written.
-
-    Raises:
-        LaterBillFixed: one of them would change, and a later one is approved or locked.
-    """
-    writes: list[BillWrite] = []
-    for bill in made.bills:
-        stored = made.history.bills.get(bill.invoice_date)
-        is_same = stored is not None and _is_same(stored, bill) and stored.status is BillStatus.PENDING
-        if not is_same and (stored is not None or bill.lines):
-            check_row(made.history.row, bill.invoice_date)
-        if (stored is None and not bill.lines) or (is_same and stored is not None and not stored.is_stale):
-            continue
-        writes.append(
-            BillWrite(
-                account_no=made.account.account_no,
-                key=key if bill.invoice_date == key.invoice_date else replace(key, invoice_date=bill.invoice_date),
-                digest=bill.digest,
-                totals=sum_by_currency(line.printed for line in bill.lines),
-                exchange=bill.exchange,
-                catalog_revision=made.account.revision,
-                lines=list(zip(bill.lines, bill.contents, strict=True)),
-                is_new=stored is None,
-            )
-        )
-    return writes
-
-
-def _is_same(stored: StoredBill, bill: NewBill) -> bool:
-    """Tell whether a bill would be stored as it is, but for rates that nothing on it is converted by."""
-    before, now = stored.exchange, bill.exchange
-    is_in_same = (before.target_currency, before.exchange.currency) == (now.target_currency, now.exchange.currency)
-    return is_in_same and stored.digest == bill.digest
-
-
-_Writes: TypeAlias = Mapping[str, tuple[Made, Sequence[BillWrite]]]
-
-
-async def _write(database: Database, wanted: _Writes, now: datetime) -> dict[str, Billed]:
-    """Write bills of the accounts whose bills are still what the snapshot showed."""
-    account_nos = sorted(made.account.account_no for made, _ in wanted.values())
-    frequency = next(write.key.frequency for _, writes in wanted.values() for write in writes)
-    async with database.transaction() as connection:
-        versions = await lock_versions(connection, account_nos, frequency)
-        unchanged = {
-            account_id: (made, writes)
-            for account_id, (made, writes) in wanted.items()
-            if versions.get(made.account.account_no, NO_BILLS) == made.history.version
-        }
-        writes = [write for _, own in unchanged.values() for write in own]
-        etags = iter(await write_bills(connection, writes, now))
-        later = [
-            (made.account.account_no, made.bills[-1].invoice_date)
-            for made, _ in unchanged.values()
-            if any(day > made.bills[-1].invoice_date for day in made.history.bills)
-        ]
-        await mark_stale(connection, [(number, BillKey(frequency, day)) for number, day in later], now)
-    results: dict[str, Billed] = {}
-    for account_id, (made, own) in unchanged.items():
-        stored = {write.key.invoice_date: _stored(made, write, next(etags), now) for write in own}
-        day = made.bills[-1].invoice_date
-        bill = stored.get(day) or made.history.bills.get(day)
-        results[account_id] = Billed(bill, made, is_changed=day in stored)
-    return results
-
-
-def _stored(made: Made, write: BillWrite, etag: str, now: datetime) -> StoredBill:
-    before = made.history.bills.get(write.key.invoice_date)
-    return StoredBill(
-        account_id=made.account.context.account.id,
-        account_no=write.account_no,
-        key=write.key,
-        status=BillStatus.PENDING,
-        is_stale=False,
-        digest=write.digest,
-        totals=write.totals,
-        exchange=write.exchange,
-        catalog_revision=write.catalog_revision,
-        etag=etag,
-        create_time=now if before is None else before.create_time,
-        update_time=now,
-    )

@@ -1,22 +1,22 @@
 """The bills of plain accounts, by what was made ready for the first of their shape."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final, NamedTuple, TypeAlias
 
 from ratel.core.billing import BillInRow, BillKey, ItemKey, Line
+from ratel.core.currency import BillExchange
 from ratel.core.errors import RatelError
-from ratel.core.event import Partial
+from ratel.core.money import exact
 from ratel.core.prepared_bill import LineShape, PreparedBill, prepare_bill
-from ratel.core.quantity import Values
-from ratel.core.rating.prepared import PricedLine
+from ratel.core.rating.line_template import ReachedLine
+from ratel.core.rating.prepared import CountedLine, Kept
 from ratel.core.rating.scope import RatingContext, Scope, in_order_of_start
 from ratel.core.segment import framed
 from ratel.core.shape import Instants, Moved, Shape, Shapes
-from ratel.rating.v1.line_item_pb2 import LineItem
-from ratel.server.convert.prepared import FilledMessage, fill_times
-from ratel.server.convert.rating import line_item_to_proto
+from ratel.server.convert.line_content import LineContents, attachment_field
 from ratel.server.new_bill import NewBill
 
 _SHAPES_MAX: Final = 300
@@ -26,61 +26,106 @@ _WINDOWS_MAX: Final = 10_000
 """Windows of the shapes that are remembered: 5 KB each with what is kept of their lines. Two years of seven are 168."""
 
 _BILLS_MAX: Final = 10
-_MESSAGES_MAX: Final = 500
+_CONTENTS_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyBill:
-    """What the bills of accounts of one shape have in common, with the messages of their lines."""
+    """What the bills of accounts of one shape have in common, with the contents of their lines."""
 
     prepared: PreparedBill
-    _messages: dict[tuple[LineShape, int], FilledMessage] = field(default_factory=dict)
+    _contents: dict[LineShape, LineContents] = field(default_factory=dict)
 
     @property
     def window_count(self) -> int:
         """How much there is of it."""
         return sum(len(each.windows) for each in self.prepared.scope.thing_parts)
 
+    @exact
     def make(
-        self, own: "ReadyAccount", kept: Sequence[Mapping[Values, Partial]], row: Sequence[BillInRow]
-    ) -> NewBill | None:
-        """Return an account's bill; see there."""
-        filled, carried = self.prepared.lines(own.context, own.instants, kept), self.prepared.carried(row)
-        if filled is None or carried is None:
-            return None
-        ids = [attachment.id for attachment in in_order_of_start(own.context.attachments)]
-        framed_ids = [framed(each.encode()) for each in ids]
-        keys: set[ItemKey] = set()
-        lines: list[Line] = []
-        contents: list[bytes] = []
-        for shape, priced in filled:
-            item, number = shape.item, len(lines) + 1
-            amounts = (item.amount, item.exact_amount) if priced is None else (priced.amount, priced.priced.amount)
-            line = shape.line(number, framed_ids[shape.place], own.instants, amounts)
-            keys.add(line.key)
-            if line.key in carried:
-                if carried.pop(line.key) != line.amount:
-                    return None  # a correction
-                continue
-            lines.append(line)
-            message = self._message_of(shape, priced)
-            message.line_number, message.attachment_id = number, ids[shape.place]
-            fill_times(message, shape, own.instants)
-            contents.append(message.SerializeToString(deterministic=True))
-        if len(keys) < len(filled) or any(carried.values()):
-            return None  # items with one key stand together, and what is due no more is taken back
-        return NewBill(self.prepared.exchange, tuple(lines), tuple(contents))
+        self, accounts: Sequence["ReadyAccount"], kept: Sequence[Kept], rows: Sequence[Sequence[BillInRow]]
+    ) -> list[NewBill | None]:
+        """Return the bills of accounts of the shape, made line by line; None where only `make_bills` can tell.
 
-    def _message_of(self, shape: LineShape, priced: PricedLine | None) -> LineItem:
-        """Return the message of a line, but for what is the account's own."""
-        # One for each number of bands, so that it is those of the account before that are written over.
-        wanted = shape, 0 if priced is None else len(priced.priced.band_usages)
-        found = self._messages.get(wanted)
+        Args:
+            accounts: some.
+            kept: of each of them.
+            rows: all stored bills of each of them and the frequency.
+        """
+        drafts = [_Draft(own, self.prepared.carried(row)) for own, row in zip(accounts, rows, strict=True)]
+        columns, untold = self.prepared.columns(((own.context, own.instants) for own in accounts), kept)
+        for shape, places, counted in columns:
+            contents = self._contents_of(shape, counted)
+            if counted is None:
+                fixed = shape.item.amount, shape.item.exact_amount
+                for place in places:
+                    drafts[place].add(shape, fixed, contents, None)
+            else:
+                reach = counted.template.reach
+                for place, quantity in zip(places, counted.quantities, strict=True):
+                    line = reach(quantity)
+                    drafts[place].add(shape, (line.amount, line.exact_amount), contents, line)
+        made = [draft.bill(self.prepared.exchange) for draft in drafts]
+        return [None if place in untold else bill for place, bill in enumerate(made)]
+
+    def _contents_of(self, shape: LineShape, counted: CountedLine | None) -> LineContents:
+        found = self._contents.get(shape)
         if found is None:
-            if len(self._messages) >= _MESSAGES_MAX:
-                self._messages.clear()
-            found = self._messages[wanted] = FilledMessage(line_item_to_proto(shape.item))
-        return found.message if priced is None else found.of(priced)
+            if len(self._contents) >= _CONTENTS_MAX:
+                self._contents.clear()
+            found = self._contents[shape] = LineContents(shape, None if counted is None else counted.template)
+        return found
+
+
+class _Draft:
+    """A bill that is being made.
+
+    Args:
+        own: the account.
+        carried: what earlier bills carried of each item; None if that does not tell.
+    """
+
+    __slots__ = ("_attachments", "_carried", "_contents", "_instants", "_is_told", "_keys", "_lines")
+
+    def __init__(self, own: "ReadyAccount", carried: dict[ItemKey, Decimal] | None) -> None:
+        ids = [attachment.id for attachment in in_order_of_start(own.context.attachments)]
+        self._instants = own.instants
+        self._attachments = [(framed(each.encode()), attachment_field(each)) for each in ids]
+        self._carried = carried or {}
+        self._is_told = carried is not None
+        self._keys: set[ItemKey] = set()
+        self._lines: list[Line] = []
+        self._contents: list[bytes] = []
+
+    def add(
+        self, shape: LineShape, amounts: tuple[Decimal, Decimal], contents: LineContents, reached: ReachedLine | None
+    ) -> None:
+        """Add a line, unless earlier bills carried it.
+
+        Args:
+            shape: the line.
+            amounts: with the currency's digits, and the same before it was rounded.
+            contents: of the line.
+            reached: what usage makes of it; None of one that does not depend on usage.
+        """
+        number, (framed_id, id_field) = len(self._lines) + 1, self._attachments[shape.place]
+        line = shape.line(number, framed_id, self._instants, amounts)
+        key = line.key
+        if key in self._keys:
+            self._is_told = False  # items with one key stand together
+        self._keys.add(key)
+        if key in self._carried:
+            if self._carried.pop(key) != line.amount:
+                self._is_told = False  # a correction
+        else:
+            self._lines.append(line)
+            self._contents.append(contents.of(number, id_field, self._instants, reached))
+
+    def bill(self, exchange: BillExchange) -> NewBill | None:
+        """Return the bill; None where only `make_bills` can tell."""
+        if not self._is_told or any(self._carried.values()):
+            return None  # what is due no more is taken back
+        return NewBill(exchange, tuple(self._lines), tuple(self._contents))
 
 
 class ReadyAccount(NamedTuple):
@@ -99,15 +144,6 @@ class ReadyAccount(NamedTuple):
     def moved(self) -> Moved:
         """Says which instants this account has in place of those of ``scope``."""
         return self.bill.prepared.moved(self.instants)
-
-    def make(self, kept: Sequence[Mapping[Values, Partial]], row: Sequence[BillInRow]) -> NewBill | None:
-        """Return the account's bill; None where only `make_bills` can tell.
-
-        Args:
-            kept: what is kept of the account's events for each of ``scope.reads``, in their order.
-            row: all stored bills of the account and frequency.
-        """
-        return self.bill.make(self, kept, row)
 
 
 _Catalog: TypeAlias = tuple[int, BillKey]

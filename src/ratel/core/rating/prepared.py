@@ -5,23 +5,22 @@ Only for what is plain: usage priced by the window, beside charges that do not d
 `rate`, which says what is right: for the same usage both make the same line items.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from ratel.core.account import Account, Attachment
 from ratel.core.account_rating import AccountRating
-from ratel.core.bill import LineItem, LineItemKind, PricedQuantity, Segment, UsageWorkings
+from ratel.core.bill import LineItemKind
 from ratel.core.compiled import CompiledThing, InForce
 from ratel.core.event import Partial
 from ratel.core.meter import Aggregation, Method
 from ratel.core.money import exact
 from ratel.core.pricing import ApplyAs, PricedThing, Pricing, SpendLimits
 from ratel.core.quantity import Quantity, Values, by_segment, merge, quantity_of
-from ratel.core.rating.draft import ThingUsage, is_split, rounded
-from ratel.core.rating.quote import average_unit_price, price_quantity
+from ratel.core.rating.draft import ThingUsage, is_split
+from ratel.core.rating.line_template import LineKey, LineTemplate, PricedLine
 from ratel.core.rating.rate import rate
 from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.rating.taken import Taken
@@ -31,44 +30,38 @@ from ratel.core.window import Read, ThingPart, Window, end_of
 _METHODS: Final = frozenset(
     (Method.SUM, Method.MIN, Method.MAX, Method.LATEST, Method.MEAN, Method.UNIQUE, Method.COUNT)
 )
-_Key: TypeAlias = tuple[int, str, str, Segment, datetime]
+Kept: TypeAlias = Sequence[Mapping[Values, Partial]]
+"""What is kept of an account's events for each of a scope's reads, in their order."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LineTemplate:
-    """A line item of usage but for what usage decides; one object for each, to be known by identity.
+class CountedLine(NamedTuple):
+    """A line item of usage that some accounts have.
 
     Attributes:
-        item: the line item of no usage.
-        key: orders line items as a rating does.
+        places: of these among all accounts.
+        quantities: of each; None where nothing counts, and is charged for.
     """
 
-    item: LineItem
-    key: _Key
-
-    def fill(self, priced: PricedQuantity, amount: Decimal) -> LineItem:
-        """Return the line item of some usage."""
-        workings = cast(UsageWorkings, self.item.workings)
-        average = average_unit_price(priced.amount, priced.units)
-        return replace(
-            self.item,
-            amount=amount,
-            exact_amount=priced.amount,
-            workings=replace(workings, through=priced, average_unit_price=average),
-        )
-
-
-class PricedLine(NamedTuple):
-    """What makes a template a line item; the same object as long as the quantity is the same."""
-
     template: LineTemplate
-    priced: PricedQuantity
-    amount: Decimal
+    places: Sequence[int]
+    quantities: Sequence[Quantity | None]
+
+
+class Counted(NamedTuple):
+    """What was counted of some accounts.
+
+    Attributes:
+        lines: in the order of a rating.
+        untold: the places of accounts of which only `rate` can tell; they may be in lines too.
+    """
+
+    lines: Sequence[CountedLine]
+    untold: Set[int]
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedScope:
-    """A scope whose usage can be rated quickly.
+    """A scope whose usage can be rated quickly, that of many accounts as that of one.
 
     Attributes:
         scope: the scope.
@@ -81,25 +74,27 @@ class PreparedScope:
     _unattached: tuple[int, ...]
 
     @exact
-    def lines(self, kept: Sequence[Mapping[Values, Partial]]) -> list[PricedLine] | None:
-        """Return the line items of usage, in order; None where only `rate` can tell.
+    def lines(self, kept: Kept) -> list[PricedLine] | None:
+        """Return the line items of usage, in order; None where only `rate` can tell."""
+        counted = self.count([kept])
+        if counted.untold:
+            return None
+        return [line.template.priced(line.quantities[0]) for line in counted.lines]
 
-        Args:
-            kept: what is kept of the account's events for each of ``scope.reads``, in their order.
-        """
-        for place in self._unattached:
-            if any(partial.event_count for partial in kept[place].values()):
-                return None
-        found: list[PricedLine] = []
-        for thing in self._things:
-            lines = thing.lines(kept)
-            if lines is None:
-                return None
-            found += lines
-        return sorted(found, key=_key)
+    @exact
+    def count(self, kept: Sequence[Kept]) -> Counted:
+        """Return the line items of usage that accounts have, with what was counted for each."""
+        untold = {
+            place
+            for place, own in enumerate(kept)
+            for read in self._unattached
+            if any(partial.event_count for partial in own[read].values())
+        }
+        lines = [line for thing in self._things for line in thing.count(kept, untold)]
+        return Counted(sorted(lines, key=_key), untold)
 
 
-def _key(line: PricedLine) -> _Key:
+def _key(line: CountedLine) -> LineKey:
     return line.template.key
 
 
@@ -204,37 +199,50 @@ def _is_plain_thing(thing: CompiledThing) -> bool:
 # --- One thing in one part --------------------------------------------------------------------------------------------
 
 
+_Found: TypeAlias = dict[int, list[Partial]]
+"""What was found of a combination, by the account's place."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    """A window, and for each of its combinations the line item of the quantity that it had last."""
+    """A window, and the templates of its combinations."""
 
     thing_part: ThingPart
     window: Window
     place: int
     is_split: bool
-    last: dict[Values, tuple[Quantity | None, PricedLine]] = field(default_factory=dict)
+    templates: dict[Values, LineTemplate] = field(default_factory=dict)
 
-    def line(self, values: Values, partials: list[Partial]) -> PricedLine | None:
-        """Return what a combination is charged, if anything."""
-        thing, pricing = self.thing_part.thing, self.window.pricing
-        partial = partials[0] if len(partials) == 1 else merge(partials)
-        quantity = quantity_of(thing.aggregations[0].method, partial, self.window.period)
-        if quantity is None and not self.is_split:
-            default = thing.aggregations[0].default_quantity
-            quantity = None if default is None else Quantity(default)
-        if quantity is None and (self.is_split or not pricing.bands.charge_zero):
-            return None
-        known = self.last.get(values)
-        if known is not None and known[0] == quantity:
-            return known[1]
-        priced = price_quantity(quantity, thing.quantity_per_unit, thing.rounding, pricing.bands)
-        template = self._template(values) if known is None else known[1].template
-        line = PricedLine(template, priced, rounded(self.thing_part.part.service, priced.amount))
-        # Combinations are many where callers make them up; what is kept of them is bounded.
-        if known is None and len(self.last) >= _COMBINATIONS_MAX:
-            self.last.clear()
-        self.last[values] = quantity, line
-        return line
+    def combination(self, values: Values) -> Values:
+        """Return by what usage is told apart."""
+        return values if self.is_split else self.window.pricing.segment
+
+    def count(self, values: Values, found: _Found, account_count: int) -> CountedLine | None:
+        """Return what a combination is charged for; None for nothing."""
+        aggregation, period = self.thing_part.thing.aggregations[0], self.window.period
+        method, default = aggregation.method, None
+        if not self.is_split and aggregation.default_quantity is not None:
+            default = Quantity(aggregation.default_quantity)
+        is_zero_charged = self.window.pricing.bands.charge_zero and not self.is_split
+        places: list[int] = []
+        quantities: list[Quantity | None] = []
+        for place in found if self.is_split else range(account_count):
+            partials = found.get(place, _NOTHING)
+            partial = partials[0] if len(partials) == 1 else merge(partials)
+            quantity = quantity_of(method, partial, period) or default
+            if quantity is not None or is_zero_charged:
+                places.append(place)
+                quantities.append(quantity)
+        return CountedLine(self._template_of(values), places, quantities) if places else None
+
+    def _template_of(self, values: Values) -> LineTemplate:
+        found = self.templates.get(values)
+        if found is None:
+            # Combinations are many where callers make them up; what is kept of them is bounded.
+            if len(self.templates) >= _COMBINATIONS_MAX:
+                self.templates.clear()
+            found = self.templates[values] = self._template(values)
+        return found
 
     def _template(self, values: Values) -> LineTemplate:
         """Make the template of a combination from the line item that some usage of it would have."""
@@ -245,7 +253,7 @@ class _Window:
         (item,) = usage_of_window(usage, self.window)
         priced = cast(PricedThing, item.priced)
         key = self.place, priced.kind, priced.id, item.segment, item.service.start
-        return LineTemplate(item, key)
+        return LineTemplate(item, key, self.thing_part, self.window.pricing.bands)
 
 
 _SOME: Final = Decimal(1)
@@ -279,31 +287,33 @@ class _Thing:
     windows: tuple[_Window, ...]
     slices: tuple[_Slice, ...]
 
-    def lines(self, kept: Sequence[Mapping[Values, Partial]]) -> list[PricedLine] | None:
-        """Return the line items of all windows; None if some usage belongs to none."""
-        taken: dict[_Window, dict[Values, list[Partial]]] = {window: {} for window in self.windows}
+    def count(self, kept: Sequence[Kept], untold: set[int]) -> Iterator[CountedLine]:
+        """Yield the lines of all windows; accounts of which some usage belongs to none are then in ``untold``."""
+        taken: dict[_Window, dict[Values, _Found]] = {window: {} for window in self.windows}
         for piece in self.slices:
-            for values, partial in self._counted(kept[piece.place]):
-                window = piece.taking(values)
-                if window is None:
-                    if partial.value_count:
-                        return None
-                    continue  # events that carry no value are no usage
-                apart = values if window.is_split else window.window.pricing.segment
-                taken[window].setdefault(apart, []).append(partial)
-        return list(_lines(taken))
+            taking: dict[Values, _Found | None] = {}
+            for place, own in enumerate(kept):
+                for values, partial in self._counted(own[piece.place]):
+                    if values not in taking:
+                        taking[values] = _found_by(piece.taking(values), taken, values)
+                    found = taking[values]
+                    if found is not None:
+                        found.setdefault(place, []).append(partial)
+                    elif partial.value_count:  # events that carry no value are no usage
+                        untold.add(place)
+        for window, combinations in taken.items():
+            nothing: dict[Values, _Found] = {} if window.is_split else {window.window.pricing.segment: {}}
+            for values, found in (combinations or nothing).items():
+                line = window.count(values, found, len(kept))
+                if line is not None:
+                    yield line
 
     def _counted(self, kept: Mapping[Values, Partial]) -> Iterable[tuple[Values, Partial]]:
         return kept.items() if self.is_as_kept else by_segment(self.aggregation, kept).items()
 
 
-def _lines(taken: dict[_Window, dict[Values, list[Partial]]]) -> Iterator[PricedLine]:
-    for window, found in taken.items():
-        nothing = {} if found or window.is_split else {window.window.pricing.segment: _NOTHING}
-        for values, partials in (found or nothing).items():
-            line = window.line(values, partials)
-            if line is not None:
-                yield line
+def _found_by(window: _Window | None, taken: Mapping[_Window, dict[Values, _Found]], values: Values) -> _Found | None:
+    return None if window is None else taken[window].setdefault(window.combination(values), {})
 
 
 _NOTHING: Final = [Partial()]

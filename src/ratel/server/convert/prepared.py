@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, cast
+from typing import Final
 
-from ratel.core.bill import UsageWorkings, sum_by_currency
+from ratel.core.bill import sum_by_currency
 from ratel.core.event import Partial
 from ratel.core.money import EXACT, text_from_decimal
-from ratel.core.prepared_bill import NOWHERE, LineShape, period_at
 from ratel.core.quantity import Values
-from ratel.core.rating.prepared import LineTemplate, PreparedScope, PricedLine
+from ratel.core.rating.line_template import LineTemplate, PricedLine
+from ratel.core.rating.prepared import PreparedScope
 from ratel.core.rating.quote import average_unit_price
-from ratel.core.shape import Instants
 from ratel.rating.v1 import account_rating_pb2, line_item_pb2
 from ratel.server.convert.rating import account_rating_to_proto, fill_priced_quantity, line_item_to_proto
-from ratel.server.convert.value import instant_to_proto
 
 _MESSAGES_MAX: Final = 500
 
@@ -87,16 +85,3 @@ class FilledMessage:
         message.exact_amount = usage.through.amount
         average = average_unit_price(line.priced.amount, line.priced.units)
         usage.average_unit_price = "" if average is None else text_from_decimal(average)
-
-
-def fill_times(message: line_item_pb2.LineItem, shape: LineShape, instants: Instants) -> None:
-    """Write the times over a message that depend on when the account's attachments begin and end."""
-    if shape.service_places != NOWHERE:
-        start, end = period_at(shape.item.service, shape.service_places, instants)
-        message.service_start_time.CopyFrom(instant_to_proto(start))
-        message.service_end_time.CopyFrom(instant_to_proto(end))
-    if shape.window_places != NOWHERE:
-        workings = cast(UsageWorkings, shape.item.workings)
-        start, end = period_at(workings.window, shape.window_places, instants)
-        message.usage.window_start_time.CopyFrom(instant_to_proto(start))
-        message.usage.window_end_time.CopyFrom(instant_to_proto(end))
