@@ -48,7 +48,7 @@ ROWS = """
 """
 BUCKETS = """
     SELECT rollup_no, grain, bucket_time, segment_key, segment, event_count, value_count, value_sum, value_min,
-        value_max, latest_time, latest_id, latest_value, value_moment
+        value_max, latest_time, latest_id, latest_value, value_moment, min_event_time, max_event_time
     FROM rollup_buckets WHERE account_no = $1 ORDER BY 1, 2, 3, 4
 """
 VALUES = "SELECT rollup_no, grain, bucket_time, segment_key, value_key FROM rollup_values WHERE account_no = $1"

@@ -140,6 +140,53 @@ async def test_part_hours_bring_the_events_of_their_own_accounts_alone(fresh_dat
         assert [partials[()].value_sum for partials in reading.partials] == [3, 1, 1]
 
 
+async def read_kinds(own: Process, slices: list[Slice]) -> set[tuple[str, int]]:
+    """Return the kinds of rows that tell of parts of hours, each with the account that it is of."""
+    rows = await own.folding.fetch(READ_USAGE, *Asking([question_of(slices)]).parameters(NOON, NOON))
+    return {(row["kind"], row["account_no"]) for row in rows if row["account_no"] is not None}
+
+
+async def test_events_are_looked_for_only_where_buckets_cannot_tell(fresh_database_url: str) -> None:
+    """Else whoever began inside an hour would be read from the events of everybody, found by time."""
+    async with process(fresh_database_url) as own:
+        await create_meter(own.writing, "m")
+        accounts = await create_accounts(own.writing, "after", "before", "both", "never")
+        rollups = [await create_rollup(own.writing, each) for each in (DEFINITIONS[3], DEFINITIONS[9])]
+        minutes = {"after": (30, 40), "before": (10, 20), "both": (29, 30), "never": ()}
+        usages = [
+            Usage(name, "m", f"{name}-{minute}", NOON.replace(minute=minute), {"size": "1.5", "user": f"u{minute}"})
+            for name, own_minutes in minutes.items()
+            for minute in own_minutes
+        ]
+        cut, end = NOON + HALF_HOUR, NOON + 2 * HALF_HOUR
+        slices = [
+            Slice((account_no,), rollup, *period)
+            for account_no in accounts.values()
+            for rollup in rollups
+            for period in ((cut, end), (NOON, cut))
+        ]
+
+        async def check() -> None:
+            reading = await own.read(slices)
+            names = {account_no: name for name, account_no in accounts.items()}
+            for each, partials in zip(slices, reading.partials, strict=True):
+                wanted = within(usages, names[each.account_nos[0]], each.start, each.end)
+                assert partials == partials_of(wanted, each.rollup.definition)
+
+        await own.write(usages)
+        users = {accounts[name] for name in minutes if name != "never"}
+        assert await read_kinds(own, slices) == {(kind, each) for kind in ("split hour", "event") for each in users}
+        await check()
+        await own.fold()
+        assert await read_kinds(own, slices) == {
+            ("part hour", accounts["after"]),
+            ("part hour", accounts["before"]),
+            ("split hour", accounts["both"]),
+            ("event", accounts["both"]),
+        }
+        await check()
+
+
 async def test_the_same_slice_twice_is_not_shared(fresh_database_url: str) -> None:
     chance = random.Random(1)
     async with process(fresh_database_url) as own:

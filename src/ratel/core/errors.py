@@ -126,7 +126,7 @@ class Unready(RatelError):
 
 
 class EventsDropped(Unready):
-    """Part of an hour, or a new aggregation, is asked of a time whose events are gone; metadata ``dropped_until``."""
+    """A cut through an hour's usage, or a new aggregation, needs events that are gone; metadata ``dropped_until``."""
 
     reason = "EVENTS_DROPPED"
 

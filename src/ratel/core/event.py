@@ -140,6 +140,8 @@ class Partial:
         latest_time, latest_id, latest_value: of the greatest (event_time, event id) that carries a value.
         values: 16 bytes for each distinct value, where they are kept.
         value_moment: the sum of value times microseconds since 1970, where it is kept.
+        min_event_time, max_event_time: of all of them; known of what was folded by the hour, for the buckets, and left
+            out when partials are compared.
     """
 
     event_count: int = 0
@@ -152,6 +154,8 @@ class Partial:
     latest_value: Decimal | None = None
     values: frozenset[bytes] = frozenset()
     value_moment: Decimal = ZERO
+    min_event_time: datetime | None = field(default=None, compare=False)
+    max_event_time: datetime | None = field(default=None, compare=False)
 
     def merge(self, other: "Partial") -> None:
         """Add what is kept of other events; exact in any context, and the other stays as it is."""
@@ -169,6 +173,14 @@ class Partial:
         if other.latest_time is not None and self._is_before(other.latest_time, other.latest_id):
             self.latest_time, self.latest_id = other.latest_time, other.latest_id
             self.latest_value = other.latest_value
+        if other.min_event_time is not None and (
+            self.min_event_time is None or other.min_event_time < self.min_event_time
+        ):
+            self.min_event_time = other.min_event_time
+        if other.max_event_time is not None and (
+            self.max_event_time is None or other.max_event_time > self.max_event_time
+        ):
+            self.max_event_time = other.max_event_time
 
     def of_account(self, place: int) -> "Partial":
         """Return the same as one of several accounts' whose events come together, in the order of their places.

@@ -115,6 +115,7 @@ def fold(events: Events, rollups: Mapping[int, Sequence[Rollup]]) -> ByAccount:
             if dimensions not in groups:
                 groups[dimensions] = _grouped(zip(part.account_nos, hours, rollup.segments(part), strict=True))
             for (account_no, hour, segment), partial in _partials(rollup, part, groups[dimensions]):
+                _add_times(partial, part, groups[dimensions][account_no, hour, segment])
                 folded.setdefault(account_no, {})[Hour(rollup.rollup_no, hour, segment)] = partial
     return folded
 
@@ -160,6 +161,14 @@ def _partials(rollup: Rollup, events: Events, groups: Mapping[_Key, list[int]]) 
             if rollup.definition.keeps_moment:
                 partial.value_moment = _moment(events, numbers, places)
             yield key, partial
+
+
+def _add_times(partial: Partial, events: Events, places: list[int]) -> None:
+    times = events.times
+    partial.min_event_time = partial.max_event_time = instant_from_microseconds(times[places[0]])
+    if len(places) > 1:
+        found = [times[place] for place in places]
+        partial.min_event_time, partial.max_event_time = map(instant_from_microseconds, (min(found), max(found)))
 
 
 def _text_partial(texts: list[str | None], *, keeps_values: bool) -> Partial:
@@ -242,7 +251,7 @@ def add_hours(total: ByAccount, added: ByAccount) -> None:
 
 
 class Stretch(NamedTuple):
-    """A part of a window that is read in one way: buckets of a grain, or with grain 0 the events themselves.
+    """A part of a window that is read in one way: buckets of a grain, or with grain 0 what lies in a part of one hour.
 
     ``start`` and ``end`` in microseconds since 1970, half-open.
     """
@@ -253,9 +262,9 @@ class Stretch(NamedTuple):
 
 
 def stretches(start: int, end: int) -> list[Stretch]:
-    """Cut ``[start, end)`` into whole days, whole hours around them, and events at the edges, in order of time."""
+    """Cut ``[start, end)`` into whole days, whole hours around them, and parts of hours at the edges, by time."""
     first_hour, last_hour = start + -start % HOUR, end - end % HOUR
-    if first_hour >= last_hour:
+    if first_hour > last_hour:
         return _present([Stretch(0, start, end)])
     first_day, last_day = first_hour + -first_hour % DAY, last_hour - last_hour % DAY
     if first_day >= last_day:

@@ -66,7 +66,7 @@ class Sums:
     """What one rollup keeps, an element for each account, time and segment.
 
     Attributes:
-        starts: microseconds since 1970.
+        starts: microseconds since 1970, and so are the least and the greatest time of the events.
         segment_nos: places among ``segments``.
         kept: of a number field; None for others.
     """
@@ -77,6 +77,8 @@ class Sums:
     starts: Int64s
     segment_nos: Int64s
     event_counts: Int64s
+    min_times: Int64s
+    max_times: Int64s
     value_counts: Int64s
     kept: Kept | None
 
@@ -155,7 +157,8 @@ def _singles(block: Block, rollup: Rollup, starts: Int64s, segments: _Segments) 
             kept = _kept(block, numbers)
             if kept is None:
                 return None
-    return Sums(rollup, segments[0], block.account_nos, starts, segments[1], ones, counts, kept)
+    times = block.times
+    return Sums(rollup, segments[0], block.account_nos, starts, segments[1], ones, times, times, counts, kept)
 
 
 def _kept(block: Block, numbers: Numbers | None) -> Kept | None:
@@ -201,6 +204,8 @@ def _merged(sums: Sums, order: Places, firsts: Places) -> Sums:
         sums.starts[heads],
         sums.segment_nos[heads],
         np.add.reduceat(sums.event_counts[order], firsts),
+        np.minimum.reduceat(sums.min_times[order], firsts),
+        np.maximum.reduceat(sums.max_times[order], firsts),
         np.add.reduceat(sums.value_counts[order], firsts),
         None if sums.kept is None else _merged_kept(sums.kept, order, firsts),
     )
@@ -284,6 +289,8 @@ def _joined(parts: Sequence[Sums]) -> Sums | None:
         np.concatenate([part.starts for part in parts]),
         np.concatenate([to[part.segment_nos] for part, to in zip(parts, moved, strict=True)]),
         np.concatenate([part.event_counts for part in parts]),
+        np.concatenate([part.min_times for part in parts]),
+        np.concatenate([part.max_times for part in parts]),
         np.concatenate([part.value_counts for part in parts]),
         kept,
     )
@@ -355,6 +362,8 @@ def partials_of(parts: Sequence[Sums]) -> ByAccount:
 
 def _partial(sums: Sums, place: int) -> Partial:
     partial = Partial(int(sums.event_counts[place]), int(sums.value_counts[place]))
+    partial.min_event_time = instant_from_microseconds(int(sums.min_times[place]))
+    partial.max_event_time = instant_from_microseconds(int(sums.max_times[place]))
     kept = sums.kept
     if kept is None or not partial.value_count:
         return partial

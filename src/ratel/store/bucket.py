@@ -25,7 +25,8 @@ from ratel.store.encoding import (
 )
 
 BUCKET_COLUMNS: Final = (
-    *("account_no", "rollup_no", "grain", "bucket_time", "segment_key", "event_count", "value_count"),
+    *("account_no", "rollup_no", "grain", "bucket_time", "segment_key"),
+    *("event_count", "min_event_time", "max_event_time", "value_count"),
     *("value_sum", "value_min", "value_max", "latest_time", "latest_value", "value_moment"),
     *("latest_id", "segment"),
 )
@@ -106,12 +107,10 @@ def _key_parts(sums: Sums, grain: int, keys: UInt64s, places: Places) -> Parts:
         *(Part(">i4", 4), Part(">i4", sums.rollup.rollup_no), Part(">i4", 2), Part(">i2", grain)),
         *(Part(">i4", 8), Part(">i8", sums.starts[places] - POSTGRES_EPOCH)),
         *(Part(">i4", 16), Part(">u8", segments[:, 0]), Part(">u8", segments[:, 1])),
-        *(
-            Part(">i4", 8),
-            Part(">i8", sums.event_counts[places]),
-            Part(">i4", 8),
-            Part(">i8", sums.value_counts[places]),
-        ),
+        *(Part(">i4", 8), Part(">i8", sums.event_counts[places])),
+        *(Part(">i4", 8), Part(">i8", sums.min_times[places] - POSTGRES_EPOCH)),
+        *(Part(">i4", 8), Part(">i8", sums.max_times[places] - POSTGRES_EPOCH)),
+        *(Part(">i4", 8), Part(">i8", sums.value_counts[places])),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The exact read of what rollups keep: whole days, whole hours, the events at the edges, and what is not folded yet.
+"""The exact read of what rollups keep: whole days and hours, parts of hours at the edges, and what is not folded yet.
 
 One statement sees one moment: the buckets, and the batches that are not in them. Those are added from memory where this
 process remembers them, else from their events; a rollup that is still being backfilled is read from events altogether.
@@ -17,18 +17,42 @@ from ratel.store.question import AccountNos, Asking, Slice, Window, question_of
 from ratel.store.unfolded import add_hours_to, add_remembered
 from ratel.store.usage import read_events
 
-# Rows of eight kinds in one shape, so that one statement sees all of them at one moment, of any number of accounts. Of
+# Rows of many kinds in one shape, so that one statement sees all of them at one moment, of any number of accounts. Of
 # the buckets only what is asked for is put together: the latest value takes a sort, the least and the greatest one take
-# a third of the rest, and few need them. The accounts of events are compared with 0 added, here and below: else the
-# planner may walk all of the key's index, where they stand second. Each stretch of events has accounts of its own, cut
-# from one array: those that begin inside different hours would else be read the events of one another. Parts name their
-# instants by place: many share theirs, and asyncpg takes four times as long for an instant as for an integer.
+# a third of the rest, and few need them. Parts name their instants by place: many share theirs, and asyncpg takes four
+# times as long for an instant as for an integer.
+#
+# In a part of an hour lies all of a bucket, or nothing, unless the times of its events are on both sides of a cut. Only
+# then, or if a pending batch has events of the account there, are the events themselves looked for: by time, so among
+# those of everybody. Each edge has accounts of its own, cut from one array: those that begin inside different hours
+# would else be read the events of one another. The accounts of events are compared with 0 added, here and below: else
+# the planner may walk all of the key's index, where they stand second.
 READ_USAGE = """
     WITH parts AS (
         SELECT part, account_no, rollup_no, grain, rollup_no = ANY($17::integer[]) AS keeps_extremes,
             ($6::timestamptz[])[start_place] AS start_time, ($6::timestamptz[])[end_place] AS end_time
         FROM unnest($1::integer[], $2::integer[], $3::smallint[], $4::integer[], $5::integer[])
             WITH ORDINALITY AS p (account_no, rollup_no, grain, start_place, end_place, part)
+    ), edges AS (
+        SELECT part, meter_no, start_time, end_time, unnest(
+            ($13::integer[])[1 + lag(last_place, 1, 0) OVER (ORDER BY part):last_place]
+        ) AS account_no
+        FROM unnest($9::integer[], $10::timestamptz[], $11::timestamptz[], $12::integer[])
+            WITH ORDINALITY AS p (meter_no, start_time, end_time, last_place, part)
+    ), part_hours AS (
+        SELECT e.part, b.*, b.min_event_time >= e.start_time AND b.max_event_time < e.end_time AS is_inside
+        FROM edges AS e
+        JOIN rollups AS r ON r.meter_no = e.meter_no AND r.rollup_no = ANY($16::integer[])
+        JOIN rollup_buckets AS b ON b.account_no = e.account_no AND b.rollup_no = r.rollup_no AND b.grain = 1
+            AND b.bucket_time = date_trunc('hour', e.start_time, 'UTC')
+        WHERE b.min_event_time < e.end_time AND b.max_event_time >= e.start_time
+    ), split_hours AS (
+        SELECT part, account_no FROM part_hours WHERE NOT is_inside
+        UNION
+        SELECT e.part, e.account_no
+        FROM edges AS e
+        JOIN pending_batches AS b ON b.max_event_time >= e.start_time AND b.min_event_time < e.end_time
+            AND e.account_no = ANY(b.account_nos)
     )
     SELECT 'bucket' AS kind, p.part, b.segment, b.event_count, b.value_count, b.value_sum, b.value_min, b.value_max,
         NULL::timestamptz AS latest_time, NULL::text AS latest_id, NULL::numeric AS latest_value,
@@ -67,15 +91,28 @@ READ_USAGE = """
     ) AS v
     WHERE p.rollup_no = ANY($8::integer[])
     UNION ALL
+    SELECT 'part hour', h.part, h.segment, h.event_count, h.value_count, h.value_sum, h.value_min, h.value_max,
+        h.latest_time, h.latest_id, h.latest_value, v.keys, h.account_no, h.rollup_no, NULL, h.value_moment
+    FROM part_hours AS h CROSS JOIN LATERAL (
+        SELECT array_agg(value_key) AS keys
+        FROM rollup_values
+        WHERE account_no = h.account_no AND rollup_no = h.rollup_no AND grain = h.grain
+            AND bucket_time = h.bucket_time AND segment_key = h.segment_key AND h.rollup_no = ANY($8::integer[])
+    ) AS v
+    WHERE h.is_inside
+    UNION ALL
+    SELECT 'split hour', part, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, account_no, NULL, NULL, NULL
+    FROM split_hours
+    UNION ALL
     SELECT 'event', t.part, e.strings, NULL, NULL, e.measure, NULL, NULL, e.event_time, e.event_id, NULL,
         ARRAY[e.event_key], e.account_no, e.meter_no, e.measures, NULL
     FROM (
-        SELECT part, meter_no, start_time, end_time,
-            ($13::integer[])[1 + lag(last_place, 1, 0) OVER (ORDER BY part):last_place] AS account_nos
-        FROM unnest($9::integer[], $10::timestamptz[], $11::timestamptz[], $12::integer[])
-            WITH ORDINALITY AS p (meter_no, start_time, end_time, last_place, part)
+        SELECT min(part) AS part, start_time, end_time, array_agg(DISTINCT meter_no) AS meter_nos,
+            array_agg(DISTINCT account_no) AS account_nos
+        FROM split_hours JOIN edges USING (part, account_no)
+        GROUP BY start_time, end_time
     ) AS t
-    JOIN events AS e ON e.account_no + 0 = ANY(t.account_nos) AND e.meter_no = t.meter_no
+    JOIN events AS e ON e.account_no + 0 = ANY(t.account_nos) AND e.meter_no = ANY(t.meter_nos)
         AND e.event_time >= t.start_time AND e.event_time < t.end_time
     UNION ALL
     SELECT CASE WHEN dirty THEN 'dirty' ELSE 'pending' END, batch_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,

@@ -4,7 +4,7 @@ A question may be asked again and again, and several of them at once: then their
 parameters of one statement.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -15,9 +15,14 @@ from ratel.core.event import Events, Partial
 from ratel.core.instant import instant_from_microseconds, microseconds_from_instant
 from ratel.core.rollup import Rollup, Stretch, Values, fold_segments, stretches
 
-# The places of a row's columns; rows may be plain tuples, which come inside the row of another statement.
+# The places of a row's columns; rows may be plain tuples, which come inside the row of another statement. A part of an
+# hour has the number of its rollup in place of a meter's.
 KIND, PART, SEGMENT, EVENT_COUNT, VALUE_COUNT, VALUE_SUM, VALUE_MIN, VALUE_MAX = range(8)
 LATEST_TIME, LATEST_ID, LATEST_VALUE, KEYS, ACCOUNT_NO, METER_NO, MEASURES, MOMENT = range(8, 16)
+ROLLUP_NO: Final = METER_NO
+
+Edge: TypeAlias = tuple[int, int, int]
+"""A part of one hour: the number of a meter, start and end in microseconds since 1970."""
 
 AccountNos: TypeAlias = tuple[int, ...]
 """The numbers of accounts, in the order in which the latest of their events come that have the same time and id."""
@@ -52,8 +57,8 @@ class Span:
     stretches: tuple[Stretch, ...]
 
     @property
-    def edges(self) -> Iterable[tuple[int, int, int]]:
-        """The stretches that are read from events, by meter and time."""
+    def edges(self) -> "Iterable[Edge]":
+        """The stretches that are parts of hours, by meter and time."""
         return ((self.rollup.layout.meter_no, each.start, each.end) for each in self.stretches if not each.grain)
 
 
@@ -108,7 +113,7 @@ class Question:
 
     @property
     def has_edges(self) -> bool:
-        """Whether any events are read."""
+        """Whether it asks for any part of an hour."""
         return any(not each.grain for span in self.spans for each in span.stretches)
 
     def give(self, windows: Sequence[Window]) -> list[dict[Values, Partial]]:
@@ -186,8 +191,8 @@ def _given_once(place: int, window: Window, given: set[int]) -> dict[Values, Par
 
 # --- Answers ----------------------------------------------------------------------------------------------------------
 
-_Edges: TypeAlias = dict[tuple[int, int, int], dict[int, list[Window]]]
-"""Stretches of events by meter and time, with the windows that share each by account number."""
+_Edges: TypeAlias = dict[Edge, dict[int, list[Window]]]
+"""Parts of hours, with the windows that share each by account number."""
 
 
 class Asking:
@@ -207,6 +212,7 @@ class Asking:
             for place, account_no in zip(question.parts, question.columns[0], strict=True)
         ]
         self._edges = _edges_of(window for question, windows in pairs if question.has_edges for window in windows)
+        self._edge_of = list(self._edges)
 
     @property
     def all_windows(self) -> list[Window]:
@@ -244,14 +250,19 @@ class Asking:
         """Add what is kept by rows of buckets and events to the windows, and return what the other rows say."""
         rest = Rest()
         events: list[Any] = []
+        part_hours: list[Any] = []
         for row in rows:
             kind = row[KIND]
             partial_from_row = _KEPT.get(kind)
             if partial_from_row is not None:
                 window, account_no = self._owners[row[PART] - 1]
                 window.take(account_no, tuple(row[SEGMENT]), partial_from_row(row))
+            elif kind == "part hour":
+                part_hours.append(row)
             elif kind == "event":
                 events.append(row)
+            elif kind == "split hour":
+                rest.split_hours.add((self._edge_of[row[PART] - 1], row[ACCOUNT_NO]))
             elif kind == "backfill":
                 rest.backfilling.add(row[PART])
             elif kind == "dropped":
@@ -260,21 +271,34 @@ class Asking:
                 rest.complete_from[row[PART]] = row[LATEST_TIME]
             else:
                 rest.pending[row[PART]] = kind == "dirty"
-        if events:
-            self._add_edges(events)
+        self._add_part_hours(part_hours, rest.split_hours)
+        self._add_events(events, rest.split_hours)
         return rest
 
-    def _add_edges(self, rows: Iterable[Any]) -> None:
-        """Fold the events of each edge and account for every window that shares it."""
-        edges = list(self._edges.values())
-        apart: dict[tuple[int, int], list[Any]] = {}
+    def _add_part_hours(self, rows: Iterable[Any], split: Container[tuple[Edge, int]]) -> None:
+        """Add buckets that lie inside an edge, but for those of accounts whose events are read."""
         for row in rows:
-            apart.setdefault((row[PART], row[ACCOUNT_NO]), []).append(row)
-        for (part, account_no), own in apart.items():
-            events = _events_from_rows(own)
-            for window in edges[part - 1].get(account_no, ()):
-                for segment, partial in fold_segments(events, window.span.rollup).items():
-                    window.take(account_no, segment, partial)
+            edge, account_no = self._edge_of[row[PART] - 1], row[ACCOUNT_NO]
+            if (edge, account_no) not in split:
+                for window in self._edges[edge].get(account_no, ()):
+                    if window.span.rollup.rollup_no == row[ROLLUP_NO]:
+                        window.take(account_no, tuple(row[SEGMENT]), _part_hour_from_row(row))
+
+    def _add_events(self, rows: Iterable[Any], split: Container[tuple[Edge, int]]) -> None:
+        """Fold the events of each edge and account for every window that shares it.
+
+        Edges of the same time are read together, so events come of meters and accounts that nobody looked for there.
+        """
+        apart: dict[tuple[Edge, int], list[Any]] = {}
+        for row in rows:
+            _, start, end = self._edge_of[row[PART] - 1]
+            apart.setdefault(((row[METER_NO], start, end), row[ACCOUNT_NO]), []).append(row)
+        for (edge, account_no), own in apart.items():
+            if (edge, account_no) in split:
+                events = _events_from_rows(own)
+                for window in self._edges[edge][account_no]:
+                    for segment, partial in fold_segments(events, window.span.rollup).items():
+                        window.take(account_no, segment, partial)
 
 
 @dataclass(slots=True)
@@ -283,12 +307,14 @@ class Rest:
 
     Attributes:
         pending: the batches that are not in the buckets, each with whether its events were changed.
+        split_hours: parts of hours that are read from events, by account.
         backfilling: numbers of the rollups that are not complete.
         dropped_until: events before it may be gone.
         complete_from: from where on rollups know all, of those that do not know everything.
     """
 
     pending: dict[int, bool] = field(default_factory=dict)
+    split_hours: set[tuple[Edge, int]] = field(default_factory=set)
     backfilling: set[int] = field(default_factory=set)
     dropped_until: datetime | None = None
     complete_from: dict[int, datetime] = field(default_factory=dict)
@@ -296,7 +322,7 @@ class Rest:
     def lacking(self, windows: Iterable[Window]) -> dict[AccountNos, datetime]:
         """Return the accounts of which something is not known any more, each with until when that may be so.
 
-        That is what is read from events that may be gone: part hours, and rollups that are not complete; and what a
+        That is what is read from events that may be gone: split hours, and rollups that are not complete; and what a
         rollup that was made later never knew.
         """
         lacking: dict[AccountNos, datetime] = {}
@@ -314,7 +340,10 @@ class Rest:
         if self.dropped_until is None or span.rollup.rollup_no in self.backfilling:
             return self.dropped_until
         until = microseconds_from_instant(self.dropped_until)
-        return self.dropped_until if any(start < until for _, start, _ in span.edges) else None
+        reads = (
+            edge for edge in span.edges for account_no in span.account_nos if (edge, account_no) in self.split_hours
+        )
+        return self.dropped_until if any(start < until for _, start, _ in reads) else None
 
 
 def _edges_of(windows: Iterable[Window]) -> _Edges:
@@ -339,6 +368,18 @@ def _latest_from_row(row: Any) -> Partial:
 
 def _values_from_row(row: Any) -> Partial:
     return Partial(values=frozenset(key.bytes for key in row[KEYS]))
+
+
+def _part_hour_from_row(row: Any) -> Partial:
+    partial = _bucket_from_row(row)
+    partial.latest_time, partial.latest_id, partial.latest_value = (
+        row[LATEST_TIME],
+        row[LATEST_ID] or "",
+        row[LATEST_VALUE],
+    )
+    if row[KEYS]:
+        partial.values = _values_from_row(row).values
+    return partial
 
 
 _KEPT: Final = {"bucket": _bucket_from_row, "latest": _latest_from_row, "values": _values_from_row}

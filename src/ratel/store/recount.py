@@ -40,8 +40,8 @@ EVENTS_OF_ACCOUNTS = """
     FROM events WHERE account_no > $1 AND account_no <= $2 AND event_time >= $3
 """
 BUCKETS_OF_ACCOUNTS = """
-    SELECT account_no, rollup_no, grain, bucket_time, segment, event_count, value_count, value_sum, value_min,
-        value_max, latest_time, latest_id, latest_value, value_moment
+    SELECT account_no, rollup_no, grain, bucket_time, segment, event_count, min_event_time, max_event_time, value_count,
+        value_sum, value_min, value_max, latest_time, latest_id, latest_value, value_moment
     FROM rollup_buckets WHERE account_no > $1 AND account_no <= $2 AND bucket_time >= $3
 """
 VALUES_OF_ACCOUNTS = """
@@ -103,8 +103,9 @@ async def recount(connection: Connection, *, repairs: bool = False) -> list[Diff
             counted = await _count(connection, holding, (first, last, since))
             stored = await _read_stored(connection, by_number.keys(), (first, last, since))
             for bucket in stored.keys() | counted.keys():
-                if stored.get(bucket) != counted.get(bucket):
-                    found[bucket] = stored.get(bucket), counted.get(bucket)
+                pair = stored.get(bucket), counted.get(bucket)
+                if _all_of(pair[0]) != _all_of(pair[1]):
+                    found[bucket] = pair
         if repairs and found:
             await _repair(connection, {bucket: counted for bucket, (_, counted) in found.items()})
             await move_usage(connection)
@@ -203,6 +204,8 @@ async def _read_stored(
                 latest_id=row["latest_id"] or "",
                 latest_value=row["latest_value"],
                 value_moment=row["value_moment"] or ZERO,
+                min_event_time=row["min_event_time"],
+                max_event_time=row["max_event_time"],
             )
     for row in await connection.fetch(VALUES_OF_ACCOUNTS, *some):
         if row["rollup_no"] in rollup_nos:
@@ -214,6 +217,10 @@ async def _read_stored(
 def _bucket_from_row(row: Any) -> Bucket:
     start = microseconds_from_instant(row["bucket_time"])
     return Bucket(row["account_no"], row["rollup_no"], row["grain"], start, tuple(row["segment"]))
+
+
+def _all_of(partial: Partial | None) -> object:
+    return partial and (partial, partial.min_event_time, partial.max_event_time)
 
 
 async def _repair(connection: Connection, counted: Mapping[Bucket, Partial | None]) -> None:

@@ -80,12 +80,15 @@ CREATE_BUCKET_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged_buckets (LIKE
 CREATE_VALUE_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged_values (LIKE rollup_values) ON COMMIT DELETE ROWS"
 UPSERT_BUCKETS = """
     INSERT INTO rollup_buckets AS b (account_no, rollup_no, grain, bucket_time, segment_key, segment, event_count,
-        value_count, value_sum, value_min, value_max, latest_time, latest_id, latest_value, value_moment)
-    SELECT account_no, rollup_no, grain, bucket_time, segment_key, segment, event_count,
-        value_count, value_sum, value_min, value_max, latest_time, latest_id, latest_value, value_moment
+        min_event_time, max_event_time, value_count, value_sum, value_min, value_max, latest_time, latest_id,
+        latest_value, value_moment)
+    SELECT account_no, rollup_no, grain, bucket_time, segment_key, segment, event_count, min_event_time,
+        max_event_time, value_count, value_sum, value_min, value_max, latest_time, latest_id, latest_value, value_moment
     FROM staged_buckets
     ON CONFLICT (account_no, rollup_no, grain, bucket_time, segment_key) DO UPDATE SET
         event_count = b.event_count + excluded.event_count,
+        min_event_time = least(b.min_event_time, excluded.min_event_time),
+        max_event_time = greatest(b.max_event_time, excluded.max_event_time),
         value_count = b.value_count + excluded.value_count,
         value_sum = b.value_sum + excluded.value_sum,
         value_min = least(b.value_min, excluded.value_min),
@@ -115,6 +118,8 @@ BUCKET_COLUMNS = (
     "segment_key",
     "segment",
     "event_count",
+    "min_event_time",
+    "max_event_time",
     "value_count",
     "value_sum",
     "value_min",
@@ -299,6 +304,8 @@ def _bucket_row(bucket: Bucket, key: bytes, partial: Partial) -> tuple[object, .
         *_key_row(bucket, key),
         bucket.segment,
         partial.event_count,
+        partial.min_event_time,
+        partial.max_event_time,
         partial.value_count,
         partial.value_sum,
         partial.value_min,

@@ -647,6 +647,9 @@ create table rollup_buckets (
     segment_key uuid not null,
     segment text[] not null,
     event_count bigint not null,
+    -- Of all of them: tells on which side of an instant inside the hour they lie.
+    min_event_time timestamptz not null,
+    max_event_time timestamptz not null,
     value_count bigint not null,
     value_sum numeric,
     value_min numeric,
