@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from bench.accounts import PLAN
 from bench.figure import Figure, Scale, time_of
-from bench.rates import month
+from bench.rates import load_events, month
 from bench.stack import Stack
-from bench.workload import METER, REGIONS, SEED
+from bench.workload import GROWTH_ACCOUNTS, METER, REGIONS, SEED
 from ratel.catalog.v1.plan_template_pb2 import BILL_FREQUENCY_MONTHLY
 from ratel.core.event import segment_key
 from ratel.rating.v1 import billing_service_pb2, billing_service_pb2_grpc
@@ -32,13 +32,22 @@ ATTACH_ACCOUNTS = """
         now(), now()
     FROM accounts WHERE id = ANY($1::text[])
 """
-# What a fold makes of usage on some days; of whole days only the days are read.
+# What a fold makes of usage in the first hour, if it is before the month, and on some days of the month; of these only
+# the days are read.
 FILL_ROLLUPS = """
     INSERT INTO rollup_buckets (account_no, rollup_no, grain, bucket_time, segment_key, segment, event_count,
-        value_count, value_sum, value_min, value_max)
-    SELECT account_no, rollup_no, 24, $1::timestamptz + day * interval '1 day', key, segment, 100, 100, amount,
+        min_event_time, max_event_time, value_count, value_sum, value_min, value_max)
+    SELECT account_no, rollup_no, grain, bucket_time, key, segment, 100, first_time, first_time, 100, amount,
         amount / 200, amount / 50
-    FROM accounts CROSS JOIN generate_series(1, $2::integer) AS day
+    FROM accounts CROSS JOIN LATERAL (
+        SELECT day, 24 AS grain, first_time AS bucket_time, first_time
+        FROM generate_series(1, $2::integer) AS day
+        CROSS JOIN LATERAL (SELECT $1::timestamptz + day * interval '1 day' AS first_time) AS d
+        UNION ALL
+        SELECT 0, 1, date_trunc('hour', start_time, 'UTC'), start_time
+        FROM attachments
+        WHERE account_no = accounts.account_no AND start_time < $1::timestamptz - interval '1 second'
+    ) AS used
     CROSS JOIN (
         SELECT rollup_no, '00000000-0000-0000-0000-000000000000'::uuid AS key, ARRAY[]::text[] AS segment
         FROM rollups WHERE dimensions = '{}'
@@ -71,6 +80,8 @@ async def measure_bills(stack: Stack, scale: Scale, wanted: set[str]) -> list[Fi
 
 async def _measure(stack: Stack, scale: Scale, name: str) -> Figure:
     start, end = month()
+    if name == "bill_run_staggered":  # events of others in the hours in which the accounts began
+        await load_events(stack.connection, GROWTH_ACCOUNTS[1], scale.growth_events[1], (start - SPREADS[name], start))
     account_ids = [f"{name}-{number:07}" for number in range(scale.billed_accounts * (scale.runs + 1))]
     await _fill(stack.connection, account_ids, start, SPREADS[name])
     samples, limits = [], []

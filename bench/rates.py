@@ -154,7 +154,7 @@ async def measure_growth(stack: Stack, scale: Scale, wanted: set[str]) -> list[F
         return []
     counts = dict(zip(GROWTH_ACCOUNTS, scale.growth_events, strict=True))
     for account, count in counts.items():
-        await _load(stack.connection, account, count)
+        await load_events(stack.connection, account, count, month())
     usual, (few, *_, many) = GROWTH_ACCOUNTS[1], counts
     await copy_to_usual(stack.connection, ACCOUNTS[usual])
     times: dict[int, list[float]] = {account: [] for account in counts}
@@ -179,14 +179,14 @@ async def measure_growth(stack: Stack, scale: Scale, wanted: set[str]) -> list[F
     ]
 
 
-async def _load(connection: Connection, account: int, count: int) -> None:
-    """Give an account so many events, evenly over the month, and wait until the server has folded them."""
+async def load_events(connection: Connection, account: int, count: int, period: tuple[datetime, datetime]) -> None:
+    """Give an account so many events, evenly over a period, and wait until the server has folded them."""
     milliseconds = time.time_ns() // 1_000_000
     for first in range(0, count, EVENTS_PER_BATCH):
         last = min(first + EVENTS_PER_BATCH, count) - 1
         async with connection.transaction():
             batch_id = await connection.fetchval("SELECT nextval('batch_ids')")
-            parameters = (milliseconds, *month(), count, batch_id, list(REGIONS), list(MODELS), first, last)
+            parameters = (milliseconds, *period, count, batch_id, list(REGIONS), list(MODELS), first, last)
             await connection.execute(LOAD_EVENTS, *parameters, ACCOUNTS[account], METER, timeout=600)
             await connection.execute(LOAD_PENDING, batch_id, timeout=600)
     await connection.execute("VACUUM ANALYZE events", timeout=600)

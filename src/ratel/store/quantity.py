@@ -24,7 +24,7 @@ from ratel.store.usage import read_events
 #
 # In a part of an hour lies all of a bucket, or nothing, unless the times of its events are on both sides of a cut. Only
 # then, or if a pending batch has events of the account there, are the events themselves looked for: by time, so among
-# those of everybody. Each edge has accounts of its own, cut from one array: those that begin inside different hours
+# those of everybody. (Without OFFSET, the planner walks all rollups of the account and filters.) Each edge has accounts of its own, cut from one array: those that begin inside different hours
 # would else be read the events of one another. The accounts of events are compared with 0 added, here and below: else
 # the planner may walk all of the key's index, where they stand second.
 READ_USAGE = """
@@ -40,16 +40,21 @@ READ_USAGE = """
         FROM unnest($9::integer[], $10::timestamptz[], $11::timestamptz[], $12::integer[])
             WITH ORDINALITY AS p (meter_no, start_time, end_time, last_place, part)
     ), part_hours AS (
-        SELECT e.part, b.*, b.min_event_time >= e.start_time AND b.max_event_time < e.end_time AS is_inside
+        SELECT e.part, e.meter_no, e.start_time, e.end_time, b.*,
+            b.min_event_time >= e.start_time AND b.max_event_time < e.end_time AS is_inside
         FROM edges AS e
         JOIN rollups AS r ON r.meter_no = e.meter_no AND r.rollup_no = ANY($16::integer[])
-        JOIN rollup_buckets AS b ON b.account_no = e.account_no AND b.rollup_no = r.rollup_no AND b.grain = 1
-            AND b.bucket_time = date_trunc('hour', e.start_time, 'UTC')
+        CROSS JOIN LATERAL (
+            SELECT * FROM rollup_buckets
+            WHERE account_no = e.account_no AND rollup_no = r.rollup_no AND grain = 1
+                AND bucket_time = date_trunc('hour', e.start_time, 'UTC')
+            OFFSET 0
+        ) AS b
         WHERE b.min_event_time < e.end_time AND b.max_event_time >= e.start_time
     ), split_hours AS (
-        SELECT part, account_no FROM part_hours WHERE NOT is_inside
+        SELECT part, meter_no, start_time, end_time, account_no FROM part_hours WHERE NOT is_inside
         UNION
-        SELECT e.part, e.account_no
+        SELECT e.*
         FROM edges AS e
         JOIN pending_batches AS b ON b.max_event_time >= e.start_time AND b.min_event_time < e.end_time
             AND e.account_no = ANY(b.account_nos)
@@ -109,7 +114,7 @@ READ_USAGE = """
     FROM (
         SELECT min(part) AS part, start_time, end_time, array_agg(DISTINCT meter_no) AS meter_nos,
             array_agg(DISTINCT account_no) AS account_nos
-        FROM split_hours JOIN edges USING (part, account_no)
+        FROM split_hours
         GROUP BY start_time, end_time
     ) AS t
     JOIN events AS e ON e.account_no + 0 = ANY(t.account_nos) AND e.meter_no = ANY(t.meter_nos)
