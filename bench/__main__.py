@@ -29,7 +29,7 @@ GROUPS = (
         *(measure_ingest, measure_repeats, measure_single, measure_latency, measure_memory),
         *(measure_rates, measure_quotes, measure_growth),
     ),
-    # Beside millions of events of others, accounts that came inside an hour take too long; see README.md.
+    # Where no autovacuum of the millions of events before it works beside them.
     (measure_bills,),
     (measure_ingest_growth,),
 )

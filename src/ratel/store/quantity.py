@@ -24,9 +24,10 @@ from ratel.store.usage import read_events
 #
 # In a part of an hour lies all of a bucket, or nothing, unless the times of its events are on both sides of a cut. Only
 # then, or if a pending batch has events of the account there, are the events themselves looked for: by time, so among
-# those of everybody. (Without OFFSET, the planner walks all rollups of the account and filters.) Each edge has accounts of its own, cut from one array: those that begin inside different hours
-# would else be read the events of one another. The accounts of events are compared with 0 added, here and below: else
-# the planner may walk all of the key's index, where they stand second.
+# those of everybody. (Without OFFSET, the planner walks the buckets of all rollups of the account, and filters.) Each
+# edge has accounts of its own, cut from one array: those that begin inside different hours would else get the events
+# of one another. The accounts of events are compared with 0 added, here and below: else the planner may walk all of the
+# key's index, where they stand second.
 READ_USAGE = """
     WITH parts AS (
         SELECT part, account_no, rollup_no, grain, rollup_no = ANY($17::integer[]) AS keeps_extremes,
