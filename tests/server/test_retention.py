@@ -1,5 +1,6 @@
 """What callers are told where events are gone; the steps themselves are tests/store/test_retention.py."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,7 +20,8 @@ STORY = """
     aggregation calls SUM calls
     price calls 0:1
     attach 2024-01-01
-    use 2024-06-03T12:30 calls=10
+    use 2024-06-03T12:10 calls=10
+    use 2024-06-03T12:50 calls=20
     rate 2024-06-01 2024-07-01
 """
 LET_GO = (
@@ -44,12 +46,23 @@ async def events_let_go(server: Served) -> AsyncIterator[None]:
 
 END = time("2024-07-01")
 WHOLE = RateAccountRequest(account_id="gone_account", start_time=time("2024-06-01"), end_time=END)
-PART = RateAccountRequest(account_id="gone_account", start_time=time("2024-06-01T00:30"), end_time=END)
+PART = RateAccountRequest(account_id="gone_account", start_time=time("2024-06-03T12:30"), end_time=END)
+BESIDE = RateAccountRequest(account_id="gone_account", start_time=time("2024-06-03T12:10"), end_time=END)
 
 
-async def test_parts_of_hours_are_refused(server: Served) -> None:
+async def all_is_folded(server: Served) -> None:
+    connection = await asyncpg.connect(server.database_url)
+    async with asyncio.timeout(20):
+        while await connection.fetchval("SELECT EXISTS (SELECT FROM pending_batches)"):  # noqa: ASYNC110
+            pass
+    await connection.close()
+
+
+async def test_a_cut_through_usage_is_refused(server: Served) -> None:
     await Teller(server, read_story(STORY), "gone_").tell()
+    await all_is_folded(server)
     rated = await server.rating.RateAccount(WHOLE)
+    beside = await server.rating.RateAccount(BESIDE)
     query = QueryUsageRequest(
         account_id="gone_account", aggregation_ids=["gone_calls"], start_time=PART.start_time, end_time=END
     )
@@ -57,6 +70,8 @@ async def test_parts_of_hours_are_refused(server: Served) -> None:
     async with events_let_go(server):
         again = await server.rating.RateAccount(WHOLE)
         assert again.account_rating.line_items == rated.account_rating.line_items
+        again = await server.rating.RateAccount(BESIDE)
+        assert again.account_rating.line_items == beside.account_rating.line_items
         for call in (server.rating.RateAccount(PART), server.usage.QueryUsage(query)):
             found = await failure(call)
             assert (found.code, found.reason) == ("FAILED_PRECONDITION", "EVENTS_DROPPED")
