@@ -18,15 +18,12 @@ GUARDS = """
 CREATE FUNCTION moved_now(row_xmin xid) RETURNS boolean LANGUAGE sql AS $$
     SELECT row_xmin = pg_current_xact_id()::xid
 $$;
-CREATE FUNCTION check_revision() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF NOT EXISTS (SELECT FROM catalog_revisions WHERE moved_now(xmin)) THEN
-        RAISE 'the revision of the catalog did not move with %', TG_TABLE_NAME;
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE FUNCTION check_usage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF NOT EXISTS (SELECT FROM usage_revisions WHERE moved_now(xmin)) THEN
-        RAISE 'the revision of usage did not move with %', TG_TABLE_NAME;
+CREATE FUNCTION check_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE moved boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE moved_now(xmin))', TG_ARGV[0]) INTO moved;
+    IF NOT moved THEN
+        RAISE '% did not move with %', TG_ARGV[0], TG_TABLE_NAME;
     END IF;
     RETURN NULL;
 END $$;
@@ -56,7 +53,7 @@ END $$;
 """
 GUARD = """
     CREATE CONSTRAINT TRIGGER guarded AFTER {events} ON {table} DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION {function}()
+    FOR EACH ROW EXECUTE FUNCTION {function}
 """
 
 
@@ -72,10 +69,11 @@ async def install_guards(database_url: str) -> None:
 async def _install(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.execute(GUARDS)
     changes = "INSERT OR UPDATE OR DELETE"
-    guarded = [(table, changes, "check_revision") for table in OF_CATALOG]
-    guarded += [(table, changes, "check_version") for table in OF_ACCOUNTS]
-    guarded += [("accounts", "INSERT OR UPDATE", "check_family")]
-    guarded += [("rollups", "UPDATE", "check_usage"), ("event_retention", "UPDATE OF dropped_until", "check_usage")]
-    guarded += [("pending_batches", "INSERT", "check_batch")]
+    guarded = [(table, changes, "check_revision('catalog_revisions')") for table in OF_CATALOG]
+    guarded += [(table, changes, "check_version()") for table in OF_ACCOUNTS]
+    guarded += [("accounts", "INSERT OR UPDATE", "check_family()")]
+    guarded += [("rollups", "UPDATE", "check_revision('usage_revisions')")]
+    guarded += [("event_retention", "UPDATE OF dropped_until", "check_revision('usage_revisions')")]
+    guarded += [("pending_batches", "INSERT", "check_batch()")]
     for table, events, function in guarded:
         await connection.execute(GUARD.format(table=table, events=events, function=function))
