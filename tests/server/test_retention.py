@@ -53,7 +53,7 @@ BESIDE = RateAccountRequest(account_id="gone_account", start_time=time("2024-06-
 async def all_is_folded(server: Served) -> None:
     connection = await asyncpg.connect(server.database_url)
     async with asyncio.timeout(20):
-        while await connection.fetchval("SELECT EXISTS (SELECT FROM pending_batches)"):  # noqa: ASYNC110
+        while await connection.fetchval("SELECT EXISTS (SELECT FROM pending_batches)"):
             pass
     await connection.close()
 
