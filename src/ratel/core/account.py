@@ -49,8 +49,9 @@ class Account:
         if self.currency:
             with mistakes.under("currency"):
                 exponent(self.currency)
-        with mistakes.under():
-            check_credit_order(self.credit_application_order)
+        if self.credit_application_order:
+            with mistakes.under():
+                check_credit_order(self.credit_application_order)
         if self.parent_id and self.parent_id == self.id:
             mistakes.add("parent_account_id", "PARENT_SELF", "must be another account")
         if self.billed_with_parent and not self.parent_id:

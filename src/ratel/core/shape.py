@@ -8,7 +8,7 @@ counts days.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from operator import attrgetter
 from typing import Final, TypeAlias
@@ -30,13 +30,14 @@ _Stretch: TypeAlias = tuple[int, ...] | datetime
 _Outline: TypeAlias = tuple[str, date | None, int | None, int | None]
 """An attachment's plan and epoch, and the places of its start and end among the instants."""
 
-Shape: TypeAlias = tuple[Account, tuple[_Outline, ...], tuple[_Stretch, ...]]
-"""An account without id and name, its attachments in the order of their starts, and between which marks they begin."""
+Shape: TypeAlias = tuple[tuple[object, ...], tuple[_Outline, ...], tuple[_Stretch, ...]]
+"""An account but for id and name, its attachments in the order of their starts, and between which marks they begin."""
 
 _MARKS_MAX: Final = 1_000
 
 _KNOWN: Final = frozenset(("account", "attachments", "plans", "meters", "settings"))
 _more_of: Final = attrgetter(*(each.name for each in fields(RatingContext) if each.name not in _KNOWN))
+_terms_of: Final = attrgetter(*(each.name for each in fields(Account) if each.name not in ("id", "name")))
 _NOTHING_MORE: Final = ((),) * (len(fields(RatingContext)) - len(_KNOWN))
 
 
@@ -57,9 +58,18 @@ class _Marks:
 
     grids: tuple[Grid, ...]
     instants: Instants
+    _known: dict[datetime, _Stretch] = field(default_factory=dict)
 
     def stretch(self, instant: datetime) -> _Stretch:
         """Return the same for all instants between two marks, and for no others; of a mark, itself."""
+        found = self._known.get(instant)
+        if found is None:
+            if len(self._known) >= _MARKS_MAX:
+                self._known.clear()
+            found = self._known[instant] = self._stretch(instant)
+        return found
+
+    def _stretch(self, instant: datetime) -> _Stretch:
         before, found = bisect_left(self.instants, instant), []
         if before < len(self.instants) and self.instants[before] == instant:
             return instant
@@ -103,7 +113,7 @@ class Shapes:
         own = tuple(
             instant for instant, stretch in zip(instants, stretches, strict=True) if not isinstance(stretch, datetime)
         )
-        return (replace(account, id="", name=""), outlines, stretches), own
+        return (_terms_of(account), outlines, stretches), own
 
     def _marks_of(self, context: RatingContext, attachments: Sequence[Attachment]) -> _Marks:
         wanted = context.account.epoch, *((each.plan_id, each.epoch) for each in attachments)

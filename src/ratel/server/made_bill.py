@@ -10,7 +10,8 @@ from ratel.core.billing import BillKey, BillStatus, check_row
 from ratel.core.errors import RatelError
 from ratel.core.rating.due import Due
 from ratel.server.new_bill import NewBill
-from ratel.store.bill import NO_BILLS, BillWrite, History, StoredBill, lock_versions, mark_stale, write_bills
+from ratel.store.bill import NO_BILLS, History, StoredBill, lock_versions, mark_stale, write_bills
+from ratel.store.bill_copy import BillWrite
 from ratel.store.pool import Database
 from ratel.store.rating import AccountSnapshot
 
@@ -87,7 +88,8 @@ def _changes(made: Made, key: BillKey) -> list[BillWrite]:
                 totals=sum_by_currency(line.printed for line in bill.lines),
                 exchange=bill.exchange,
                 catalog_revision=made.account.revision,
-                lines=list(zip(bill.lines, bill.contents, strict=True)),
+                lines=bill.lines,
+                contents=bill.contents,
                 is_new=stored is None,
             )
         )

@@ -4,7 +4,7 @@ A bill is computed from a snapshot and stored later. What it depends on of the a
 a write holds the account and compares it, so that of two runs at once one writes and the other looks again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,8 +17,8 @@ from ratel.core.billing import BillInRow, BillKey, BillStatus, Line
 from ratel.core.currency import BillExchange, Exchange
 from ratel.core.errors import EtagMismatch, ResourceNotFound
 from ratel.core.period import Frequency
-from ratel.store.bill_line import LineRow, write_lines
-from ratel.store.pool import Connection, until_lost
+from ratel.store.bill_copy import BillWrite, copy_bills, write_lines
+from ratel.store.pool import Connection
 from ratel.store.resource import Row
 
 SELECT_OF_ACCOUNTS = """
@@ -60,7 +60,7 @@ SELECT_VERSIONS = """
     WHERE account_no = ANY($1::integer[]) AND frequency = $2
     GROUP BY account_no
 """
-SELECT_ETAGS = "SELECT nextval('etags') AS etag FROM generate_series(1, $1)"
+SELECT_ETAGS = "SELECT array_agg(nextval('etags')) FROM generate_series(1, $1)"
 UPSERT = """
     INSERT INTO bills (account_no, frequency, invoice_date, status, digest, total_currencies, total_amounts,
         target_currency, currency, rate_currencies, rates, catalog_revision, etag, create_time, update_time)
@@ -89,10 +89,6 @@ SELECT_BILLED_UNTIL = """
 # Who approves a bill waits for whoever writes the catalog, and is waited for: no pricing changes in between.
 LOCK_CATALOG = "SELECT revision FROM catalog_revisions FOR SHARE"
 
-_COLUMNS: Final = (
-    "account_no", "frequency", "invoice_date", "digest", "total_currencies", "total_amounts", "target_currency",
-    "currency", "rate_currencies", "rates", "catalog_revision", "etag", "update_time", "create_time", "status",
-)  # fmt: skip
 Version: TypeAlias = tuple[int, int]
 """How many bills an account has of a frequency, and their greatest etag: any change of them changes it."""
 
@@ -135,23 +131,6 @@ class History:
             BillInRow(day, bill.status, bill.is_stale, tuple(self.lines.get(day, ())), bill.exchange)
             for day, bill in sorted(self.bills.items())
         )
-
-
-class BillWrite(NamedTuple):
-    """A bill to be stored, with the content of each of its lines.
-
-    Attributes:
-        is_new: whether nothing is stored of its account, frequency and invoice date, so that nothing need be replaced.
-    """
-
-    account_no: int
-    key: BillKey
-    digest: bytes
-    totals: tuple[tuple[str, Decimal], ...]
-    exchange: BillExchange
-    catalog_revision: int
-    lines: Sequence[tuple[Line, bytes]]
-    is_new: bool = False
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------
@@ -280,23 +259,22 @@ async def write_bills(connection: Connection, writes: Sequence[BillWrite], now: 
         writes: each of another account or invoice date.
         now: what becomes the time of writing.
     """
-    etags = [row["etag"] for row in await connection.fetch(SELECT_ETAGS, len(writes))]
-    rows = [(*_key_of(write), *_to_row(write), etag, now) for write, etag in zip(writes, etags, strict=True)]
-    new = [(*row, now, BillStatus.PENDING.value) for row, write in zip(rows, writes, strict=True) if write.is_new]
-    others = [row for row, write in zip(rows, writes, strict=True) if not write.is_new]
-    if new:
-        await until_lost(connection, connection.copy_records_to_table("bills", records=new, columns=_COLUMNS))
+    etags: list[int] = await connection.fetchval(SELECT_ETAGS, len(writes)) or []
+    pairs = list(zip(writes, etags, strict=True))
+    await copy_bills(connection, [(write, etag) for write, etag in pairs if write.is_new], now)
+    others = [(*_key_of(write), *_to_row(write), etag, now) for write, etag in pairs if not write.is_new]
     if others:
         await connection.executemany(DELETE_LINES, [row[:3] for row in others])
         await connection.executemany(UPSERT, others)
-    await write_lines(connection, [row for write in writes for row in _line_rows(write)])
+    await write_lines(connection, writes)
     return [str(etag) for etag in etags]
 
 
 async def mark_stale(connection: Connection, bills: Sequence[tuple[int, BillKey]], now: datetime) -> None:
     """Mark the pending bills after some as stale."""
     rows = [(account_no, key.frequency.value, key.invoice_date, now) for account_no, key in bills]
-    await connection.executemany(UPDATE_STALE, rows)
+    if rows:
+        await connection.executemany(UPDATE_STALE, rows)
 
 
 async def set_status(connection: Connection, bill: StoredBill, status: BillStatus, now: datetime) -> None:
@@ -330,23 +308,3 @@ def _to_row(write: BillWrite) -> tuple[object, ...]:
     rates = list(exchange.rates), list(exchange.rates.values())
     converted = write.exchange.target_currency, exchange.currency, *rates
     return pgproto.UUID(write.digest), currencies, amounts, *converted, write.catalog_revision
-
-
-def _line_rows(write: BillWrite) -> Iterator[LineRow]:
-    account_no, frequency, day = write.account_no, write.key.frequency.value, write.key.invoice_date
-    for line, content in write.lines:
-        yield LineRow(
-            account_no,
-            day,
-            line.number,
-            line.key,
-            line.amount,
-            line.exact_amount,
-            content,
-            frequency,
-            line.kind.value,
-            line.source_id,
-            line.pricing_id,
-            line.service_end,
-            line.currency,
-        )

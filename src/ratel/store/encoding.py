@@ -22,9 +22,12 @@ POSTGRES_EPOCH: Final = 946_684_800 * MICROSECONDS_PER_SECOND
 
 _LENGTH: Final = Struct("!i")
 _ARRAY: Final = Struct("!iiiii")
+_EMPTY_ARRAY: Final = Struct("!iiii")
 _NULL: Final = _LENGTH.pack(-1)
 _NUMERIC_OID: Final = 1700
 _TEXT_OID: Final = 25
+NO_NUMBERS: Final = _EMPTY_ARRAY.pack(12, 0, 0, _NUMERIC_OID)
+NO_TEXTS: Final = _EMPTY_ARRAY.pack(12, 0, 0, _TEXT_OID)
 _NEGATIVE: Final = 0x4000
 _BASE: Final = 10_000
 _BASE_DIGITS: Final = 4
