@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple, TypeAlias
 
-from ratel.core.bill import LineItem, UsageWorkings
+from ratel.core.bill import LineItem, LineItemKind, UsageWorkings
 from ratel.core.bill_exchange import exchanges_to_bill
 from ratel.core.billing import BillInRow, BillKey, ItemKey, Line, key_text, key_texts
 from ratel.core.currency import BillExchange
@@ -60,6 +60,7 @@ class LineShape:
     service_places: Places
     window_places: Places
     _key_parts: tuple[bytes, bytes, bytes]
+    _head: tuple[LineItemKind, str, str, datetime, str]
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -75,13 +76,13 @@ class LineShape:
             instants: of the account.
             amounts: with the currency's digits, and the same before it was rounded.
         """
-        item, (before, between, after) = self.item, self._key_parts
-        service_end = end_of(item.service)
+        before, between, after = self._key_parts
+        kind, source_id, pricing_id, service_end, currency = self._head
         if self.service_places != NOWHERE:
-            start, service_end = period_at(item.service, self.service_places, instants)
+            start, service_end = period_at(self.item.service, self.service_places, instants)
             between += _framed(map(key_text, (start, service_end)))
         key = digest_of_framed(before + attachment + between + after)
-        return Line(number, key, item.kind, item.source_id, item.pricing_id, service_end, item.currency, *amounts)
+        return Line(number, key, kind, source_id, pricing_id, service_end, currency, *amounts)
 
 
 class BillColumn(NamedTuple):
@@ -243,6 +244,7 @@ def _line_shape(scope: Scope, instants: Instants, item: LineItem) -> LineShape:
         service_places=service,
         window_places=NOWHERE if window is None else (places.get(window.start), places.get(end_of(window))),
         _key_parts=(_framed(before), _framed(between), _framed(after)),
+        _head=(item.kind, item.source_id, item.pricing_id, end_of(item.service), item.currency),
     )
 
 

@@ -85,7 +85,7 @@ def _changes(made: Made, key: BillKey) -> list[BillWrite]:
                 account_no=made.account.account_no,
                 key=key if bill.invoice_date == key.invoice_date else replace(key, invoice_date=bill.invoice_date),
                 digest=bill.digest,
-                totals=sum_by_currency(line.printed for line in bill.lines),
+                totals=sum_by_currency([line.billed or line for line in bill.lines]),
                 exchange=bill.exchange,
                 catalog_revision=made.account.revision,
                 lines=bill.lines,
