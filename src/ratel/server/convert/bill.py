@@ -1,11 +1,14 @@
 """Bills and the lines that they carry."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
+from ratel.catalog.v1 import settings_pb2
 from ratel.core.bill import sum_by_currency
 from ratel.core.billing import BillKey, BillStatus, Line
-from ratel.core.currency import BillExchange, CurrencyRate
+from ratel.core.currency import BillExchange, CurrencyRate, Exchange
 from ratel.core.errors import Mistakes
 from ratel.core.money import amount_text, exponent, text_from_decimal
 from ratel.core.period import date_from_text
@@ -100,31 +103,52 @@ def line_to_proto(line: Line, first: line_item_pb2.LineItem | None) -> line_item
 
 def stored_bill_to_proto(bill: StoredBill, contents: Iterable[bytes] = ()) -> bill_pb2.Bill:
     """Return the message of a stored bill, with the contents of its lines or without."""
+    message = bill_pb2.Bill()
+    message.CopyFrom(
+        _made(
+            bill.key, bill.status, (bill.create_time, bill.update_time), bill.catalog_revision, is_stale=bill.is_stale
+        )
+    )
+    message.account_id, message.etag = bill.account_id, bill.etag
+    message.line_items.extend(map(line_item_pb2.LineItem.FromString, contents))
+    message.totals.extend(totals_to_proto(bill.totals))
+    exchange = bill.exchange.exchange
+    message.target_currency, message.currency = bill.exchange.target_currency, exchange.currency
+    if exchange.rates:
+        message.currency_rates.extend(_rates_to_proto(exchange))
+    return message
+
+
+@lru_cache(100)
+def _made(
+    key: BillKey, status: BillStatus, times: tuple[datetime, datetime], catalog_revision: int, *, is_stale: bool
+) -> bill_pb2.Bill:
+    """Return what all bills of a run have in common, never to be changed."""
+    create_time, update_time = map(instant_to_proto, times)
     return bill_pb2.Bill(
-        account_id=bill.account_id,
-        bill_frequency=FREQUENCIES.to_proto(bill.key.frequency),
-        invoice_date=date_to_text(bill.key.invoice_date),
-        status=STATUSES.to_proto(bill.status),
-        stale=bill.is_stale,
-        line_items=map(line_item_pb2.LineItem.FromString, contents),
-        totals=totals_to_proto(bill.totals),
-        catalog_revision=bill.catalog_revision,
-        etag=bill.etag,
-        create_time=instant_to_proto(bill.create_time),
-        update_time=instant_to_proto(bill.update_time),
-        **_exchange_to_proto(bill.exchange),
+        bill_frequency=FREQUENCIES.to_proto(key.frequency),
+        invoice_date=date_to_text(key.invoice_date),
+        status=STATUSES.to_proto(status),
+        stale=is_stale,
+        catalog_revision=catalog_revision,
+        create_time=create_time,
+        update_time=update_time,
     )
 
 
 def _exchange_to_proto(bill: BillExchange) -> dict[str, Any]:
     """Return the fields of a bill that say by what it is converted."""
     exchange = bill.exchange
-    rates = [CurrencyRate(each, exchange.currency, rate) for each, rate in sorted(exchange.rates.items())]
     return {
         "currency": exchange.currency,
         "target_currency": bill.target_currency,
-        "currency_rates": list(map(currency_rate_to_proto, rates)),
+        "currency_rates": _rates_to_proto(exchange),
     }
+
+
+def _rates_to_proto(exchange: Exchange) -> list[settings_pb2.CurrencyRate]:
+    rates = [CurrencyRate(each, exchange.currency, rate) for each, rate in sorted(exchange.rates.items())]
+    return list(map(currency_rate_to_proto, rates))
 
 
 def unstored_bill_to_proto(
