@@ -210,7 +210,7 @@ async def _ready_made(accounts: Sequence[tuple[_Surveyed, UsageSnapshot]]) -> li
             some = places[first : first + _READY_AT_ONCE]
             own = [accounts[place] for place in some]
             ready = [each.ready for each, _ in own if each.ready is not None]
-            kept = [list(usage.kept.values()) for _, usage in own]
+            kept = [usage.kept for _, usage in own]
             made = ready[0].bill.make(ready, kept, [each.history.row for each, _ in own])
             for place, bill in zip(some, made, strict=True):
                 found[place] = bill

@@ -165,6 +165,8 @@ class Reading:
 
     def lacks_until(self, slices: Iterable[Slice]) -> datetime | None:
         """Return before which time something of slices may not be known any more; None if all of it is."""
+        if not self.lacking:
+            return None
         return max((until for each in slices if (until := self.lacking.get(each.account_nos))), default=None)
 
 

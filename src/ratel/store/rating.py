@@ -9,17 +9,19 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Final, NamedTuple
 
 from ratel.core.compiled import CompiledPlan, compile_plan
 from ratel.core.counter import Adjustment
 from ratel.core.errors import EventsDropped
+from ratel.core.event import Partial
 from ratel.core.integral import Partials
 from ratel.core.meter import Aggregation, Meter, Method
 from ratel.core.period import Period
 from ratel.core.plan import Settings
 from ratel.core.promotion import Grant, GrantedPromotion
+from ratel.core.quantity import Values
 from ratel.core.rating.scope import RatingContext, Scope
 from ratel.core.rollup import Definitions
 from ratel.core.shape import Moved
@@ -179,13 +181,15 @@ class UsageSnapshot(NamedTuple):
     """The usage that a scope needs.
 
     Attributes:
-        kept: for each of the scope's reads.
+        reads: the scope's.
+        kept: for each of them, in their order.
         aggregation_ids_from_events: the aggregations whose rollups are not complete, by id.
         definitions: by which it was read.
         lacks_until: before which something of it may not be known any more.
     """
 
-    kept: Partials
+    reads: tuple[Read, ...]
+    kept: Sequence[Mapping[Values, Partial]]
     aggregation_ids_from_events: tuple[str, ...]
     definitions: Definitions
     lacks_until: datetime | None = None
@@ -199,7 +203,7 @@ class UsageSnapshot(NamedTuple):
         """
         if self.lacks_until is not None:
             raise EventsDropped(self.lacks_until.isoformat())
-        return self.kept
+        return dict(zip(self.reads, self.kept, strict=True))
 
 
 class RatingSnapshot:
@@ -267,7 +271,8 @@ class RatingSnapshot:
         partials = iter(reading.partials)
         return [
             UsageSnapshot(
-                dict(zip(reads[id(scope)], partials, strict=False)),
+                reads[id(scope)],
+                list(islice(partials, len(own))),
                 _from_events(scope, definitions, reading.backfilling),
                 definitions,
                 reading.lacks_until(own),
