@@ -87,7 +87,7 @@ _BAND_AMOUNT: Final = _tag(BandUsage, "amount")
 
 def attachment_field(attachment_id: str) -> str:
     """Return the field of a line that names its attachment."""
-    return _ATTACHMENT_ID + _sized(attachment_id)
+    return _ATTACHMENT_ID + _sized(attachment_id.encode().decode(_CHARACTERS))
 
 
 class LineContents:
