@@ -205,12 +205,20 @@ _Found: TypeAlias = dict[int, list[Partial]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    """A window, and the templates of its combinations."""
+    """A window, and the templates of its combinations.
+
+    Attributes:
+        place: of its service.
+        default: the quantity where nothing counts.
+        is_zero_charged: whether there is a line then even without a default.
+    """
 
     thing_part: ThingPart
     window: Window
     place: int
     is_split: bool
+    default: Quantity | None
+    is_zero_charged: bool
     templates: dict[Values, LineTemplate] = field(default_factory=dict)
 
     def combination(self, values: Values) -> Values:
@@ -219,11 +227,8 @@ class _Window:
 
     def count(self, values: Values, found: _Found, account_count: int) -> CountedLine | None:
         """Return what a combination is charged for; None for nothing."""
-        aggregation, period = self.thing_part.thing.aggregations[0], self.window.period
-        method, default = aggregation.method, None
-        if not self.is_split and aggregation.default_quantity is not None:
-            default = Quantity(aggregation.default_quantity)
-        is_zero_charged = self.window.pricing.bands.charge_zero and not self.is_split
+        method, period = self.thing_part.thing.aggregations[0].method, self.window.period
+        default, is_zero_charged = self.default, self.is_zero_charged
         places: list[int] = []
         quantities: list[Quantity | None] = []
         for place in found if self.is_split else range(account_count):
@@ -262,22 +267,23 @@ _COMBINATIONS_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """A slice, and which window takes a combination: None for none."""
+    """A slice, and which window takes which of its combinations, as what combination of its own: None for none."""
 
     place: int
     in_force: InForce
     windows: Mapping[Values, _Window]
-    known: dict[Values, _Window | None] = field(default_factory=dict)
+    known: dict[Values, tuple[_Window, Values] | None] = field(default_factory=dict)
 
-    def taking(self, values: Values) -> _Window | None:
+    def taking(self, values: Values) -> tuple[_Window, Values] | None:
         try:
             return self.known[values]
         except KeyError:
             pricing = self.in_force.taking(values)
+            window = None if pricing is None else self.windows.get(pricing.segment)
             if len(self.known) >= _COMBINATIONS_MAX:
                 self.known.clear()
-            self.known[values] = None if pricing is None else self.windows.get(pricing.segment)
-            return self.known[values]
+            found = self.known[values] = None if window is None else (window, window.combination(values))
+            return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,14 +297,12 @@ class _Thing:
         """Yield the lines of all windows; accounts of which some usage belongs to none are then in ``untold``."""
         taken: dict[_Window, dict[Values, _Found]] = {window: {} for window in self.windows}
         for piece in self.slices:
-            taking: dict[Values, _Found | None] = {}
             for place, own in enumerate(kept):
                 for values, partial in self._counted(own[piece.place]):
-                    if values not in taking:
-                        taking[values] = _found_by(piece.taking(values), taken, values)
-                    found = taking[values]
-                    if found is not None:
-                        found.setdefault(place, []).append(partial)
+                    taking = piece.taking(values)
+                    if taking is not None:
+                        window, combination = taking
+                        taken[window].setdefault(combination, {}).setdefault(place, []).append(partial)
                     elif partial.value_count:  # events that carry no value are no usage
                         untold.add(place)
         for window, combinations in taken.items():
@@ -312,10 +316,6 @@ class _Thing:
         return kept.items() if self.is_as_kept else by_segment(self.aggregation, kept).items()
 
 
-def _found_by(window: _Window | None, taken: Mapping[_Window, dict[Values, _Found]], values: Values) -> _Found | None:
-    return None if window is None else taken[window].setdefault(window.combination(values), {})
-
-
 _NOTHING: Final = [Partial()]
 
 
@@ -324,7 +324,7 @@ def _prepare_thing(thing_part: ThingPart, place: int, reads: Mapping[Read, int])
     thing = thing_part.thing
     if not _is_plain_thing(thing) or any(window.origin != window.asked.start for window in thing_part.windows):
         return None
-    windows = tuple(_Window(thing_part, window, place, is_split(window.pricing)) for window in thing_part.windows)
+    windows = tuple(_prepare_window(thing_part, window, place) for window in thing_part.windows)
     aggregation = thing.aggregations[0]
     slices = []
     for each in thing_part.slices:
@@ -334,3 +334,15 @@ def _prepare_thing(thing_part: ThingPart, place: int, reads: Mapping[Read, int])
         slices.append(_Slice(reads[Read(aggregation.rollup, each.period)], each.in_force, by_pricing))
     is_as_kept = aggregation.filter is None and aggregation.rollup.dimensions == aggregation.segment_fields
     return _Thing(aggregation, is_as_kept, windows, tuple(slices))
+
+
+def _prepare_window(thing_part: ThingPart, window: Window, place: int) -> _Window:
+    default, is_apart = thing_part.thing.aggregations[0].default_quantity, is_split(window.pricing)
+    return _Window(
+        thing_part,
+        window,
+        place,
+        is_split=is_apart,
+        default=None if is_apart or default is None else Quantity(default),
+        is_zero_charged=window.pricing.bands.charge_zero and not is_apart,
+    )
