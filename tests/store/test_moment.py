@@ -254,12 +254,13 @@ async def rename(database_url: str, account_id: str) -> None:
 async def test_nobody_is_told_what_was_so_before_the_question(database_url: str, database: Database) -> None:
     """Callers share statements, but none whose snapshot may be older than their call.
 
-    The write ends while the statement of the first is under way: nothing of ours runs meanwhile.
+    The write ends while the statement of the first is under way, or the second waits for others or for its own
+    statement: nothing of ours runs meanwhile.
     """
     sights = Sights(database)
-    for turns in range(20):
+    for turns in (*range(20), *range(20, 300, 20)):
         sight = await created(database_url, f"turn{turns}")
-        early = asyncio.ensure_future(sights.renew(sight))
+        early = asyncio.gather(sights.renew(sight), sights.renew(sight))
         for _ in range(turns):
             await asyncio.sleep(0)
         with ThreadPoolExecutor() as other:

@@ -6,12 +6,9 @@ and so is the revision of the catalog, the usage is the answer; else, and wherev
 everything afresh.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import partial
 from itertools import chain
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -23,6 +20,7 @@ from ratel.store.moment import MOMENT, VERSIONS, Sight, moment_from_row, version
 from ratel.store.pool import Connection, Database
 from ratel.store.quantity import READ_USAGE
 from ratel.store.question import Asking, Question
+from ratel.store.shared import SharedReads
 from ratel.store.unfolded import add_remembered
 
 T = TypeVar("T")
@@ -36,16 +34,6 @@ READ_KNOWN = f"""
 
 KNOWN_MAX: Final = 2_000
 """Accounts and periods that are remembered: about 50 MB."""
-
-BATCHES_MAX: Final = 1
-"""Statements under way at once. A second one halves how many share one, and costs more than it overlaps."""
-
-BATCH_ACCOUNTS_MAX: Final = 64
-"""Accounts read at once: few enough that the first does not wait long for the last."""
-
-LINGER: Final = timedelta(microseconds=100)
-"""How long a statement waits for each account that the one before it had, if as many have not come: a fraction of what
-an account costs by itself. So nobody waits who calls alone, and the more call at once, the more share a statement."""
 
 Kept: TypeAlias = Sequence[Mapping[Values, Partial]]
 """What is kept of an account's events for each of the reads of its scope, in their order."""
@@ -82,14 +70,6 @@ class Found(Generic[T]):
 _Key: TypeAlias = tuple[str, Period]
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting(Generic[T]):
-    """Somebody who waits for an account's usage."""
-
-    known: Known[T]
-    future: "asyncio.Future[Found[T] | None]"
-
-
 class KnownAccounts(Generic[T]):
     """The accounts that are known.
 
@@ -100,14 +80,10 @@ class KnownAccounts(Generic[T]):
     """
 
     def __init__(self, database: Database, tail: Tail, observe: Callable[[int], None]) -> None:
-        self._database = database
         self._tail = tail
         self._observe = observe
         self._known: OrderedDict[_Key, Known[T]] = OrderedDict()
-        self._waiting: dict[Period, list[_Waiting[T]]] = {}
-        self._expected = 1
-        self._lingering: asyncio.TimerHandle | None = None
-        self._batches: set[asyncio.Task[list[Found[T] | None]]] = set()
+        self._reads: SharedReads[Period, Known[T], Found[T] | None] = SharedReads(database, self._read)
 
     def knows(self, account_id: str, asked: Period, sight: Sight) -> bool:
         """Tell whether an account is known as it is."""
@@ -130,60 +106,10 @@ class KnownAccounts(Generic[T]):
             Overloaded: no connection came free in time.
         """
         known = self._known.get((account_id, asked))
-        if known is None:
-            return None
-        future: asyncio.Future[Found[T] | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(asked, []).append(_Waiting(known, future))
-        self._start_batches()
-        return await future
-
-    def _start_batches(self, *, is_late: bool = False) -> None:
-        """Read those who wait, as far as statements may be under way, when as many wait as before or it is late."""
-        while self._waiting and len(self._batches) < BATCHES_MAX:
-            asked, waiting = next(iter(self._waiting.items()))
-            if len(waiting) < self._expected and not is_late:
-                self._linger()
-                return
-            del self._waiting[asked]
-            if len(waiting) > BATCH_ACCOUNTS_MAX:
-                self._waiting[asked] = waiting[BATCH_ACCOUNTS_MAX:]  # after those who wait for other periods
-            batch = [each for each in waiting[:BATCH_ACCOUNTS_MAX] if not each.future.done()]
-            self._expected = len(batch)
-            if batch:
-                reading = asyncio.create_task(self._read_connected(asked, [each.known for each in batch]))
-                self._batches.add(reading)
-                reading.add_done_callback(partial(self._end_batch, batch))
-
-    def _linger(self) -> None:
-        """Look again in a moment."""
-        if self._lingering is None:
-            loop = asyncio.get_running_loop()
-            self._lingering = loop.call_later((LINGER * self._expected).total_seconds(), self._end_linger)
-
-    def _end_linger(self) -> None:
-        self._lingering = None
-        self._start_batches(is_late=True)
-
-    def _end_batch(self, batch: Sequence[_Waiting[T]], reading: "asyncio.Task[list[Found[T] | None]]") -> None:
-        """Tell all of a batch what was found, or why nothing was, and go on with those who came meanwhile."""
-        self._batches.discard(reading)
-        self._observe(len(batch))
-        for place, each in enumerate(batch):
-            if each.future.done():
-                continue  # its caller is gone
-            if reading.cancelled():
-                each.future.cancel()
-            elif error := reading.exception():
-                each.future.set_exception(error)
-            else:
-                each.future.set_result(reading.result()[place])
-        self._start_batches()
-
-    async def _read_connected(self, asked: Period, batch: Sequence[Known[T]]) -> list[Found[T] | None]:
-        async with self._database.connection() as connection:
-            return await self._read(connection, asked, batch)
+        return None if known is None else await self._reads.ask(asked, known)
 
     async def _read(self, connection: Connection, asked: Period, batch: Sequence[Known[T]]) -> list[Found[T] | None]:
+        self._observe(len(batch))
         asking = Asking([known.question for known in batch])
         account_nos = list(chain.from_iterable(known.sight.account_nos for known in batch))
         parameters = asking.parameters(asked.start, asked.end or asked.start)

@@ -11,7 +11,6 @@ A snapshot that sees more batches sees all that one with fewer sees, so numbers 
 Where nobody writes at all, an even smaller statement proves that: who sees the same transactions sees the same rows.
 """
 
-import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
@@ -19,6 +18,7 @@ from typing import Final, NamedTuple
 
 from ratel.store.pool import Connection, Database
 from ratel.store.resource import Row
+from ratel.store.shared import SharedReads
 
 
 class Moment(NamedTuple):
@@ -138,13 +138,6 @@ class UsageChanges:
         return self._floor > seen or any(changed.get(number, 0) > seen for number in sight.account_nos)
 
 
-class _Asked(NamedTuple):
-    """Somebody who waits to be told whether what was seen is still so."""
-
-    sight: Sight
-    future: "asyncio.Future[Sight | None]"
-
-
 class Sights:
     """Tells whether what was seen is still so.
 
@@ -153,14 +146,10 @@ class Sights:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._reads: SharedReads[None, Sight, Sight | None] = SharedReads(database, self._look)
         self._changes = UsageChanges()
         self._snapshot = ""
         self._is_quiet = False
-        self._waiting: list[_Asked] = []
-        self._served: list[_Asked] = []
-        self._is_reading = False
-        self._reading: asyncio.Task[list[Sight | None]] | None = None
 
     async def renew(self, sight: Sight) -> Sight | None:
         """Return what was seen as of a moment between call and return, if it was still so; all who wait share it.
@@ -174,20 +163,9 @@ class Sights:
         """
         if sight.moment is None or self._changes.touches(sight):
             return None
-        if self._is_reading:
-            future: asyncio.Future[Sight | None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(_Asked(sight, future))
-            return await future
-        # Who comes alone asks by itself: a task and its end are turns of the loop, each as dear as the statement.
-        self._is_reading = True
-        try:
-            async with self._database.connection() as connection:
-                (renewed,) = await self._look(connection, [sight])
-        finally:
-            self._go_on()
-        return renewed
+        return await self._reads.ask(None, sight)
 
-    async def _look(self, connection: Connection, sights: Sequence[Sight]) -> list[Sight | None]:
+    async def _look(self, connection: Connection, _: None, sights: Sequence[Sight]) -> list[Sight | None]:
         """Look whether anything at all has changed, where that is rare, else what has."""
         if self._is_quiet:
             snapshot = await connection.fetchval(SELECT_SNAPSHOT)
@@ -212,33 +190,3 @@ class Sights:
         """Take note of what a statement saw: where the last two saw the same, the next may well do so too."""
         self._is_quiet = snapshot == self._snapshot
         self._snapshot = snapshot
-
-    def _go_on(self) -> None:
-        """Let those who came meanwhile share a statement, beside all of them: whoever leaves takes nobody along."""
-        self._is_reading = bool(self._waiting)
-        if self._is_reading:
-            self._reading = asyncio.create_task(self._look_together())
-            self._reading.add_done_callback(self._end)
-
-    async def _look_together(self) -> list[Sight | None]:
-        async with self._database.connection() as connection:
-            # Who comes from here on may have seen something acknowledged that this statement does not see.
-            self._served, self._waiting = self._waiting, []
-            return await self._look(connection, [each.sight for each in self._served])
-
-    def _end(self, reading: "asyncio.Task[list[Sight | None]]") -> None:
-        """Tell all who were served, or who waited for a connection that did not come, and go on with the others."""
-        if not self._served:
-            self._served, self._waiting = self._waiting, []
-        served, self._served = self._served, []
-        error = None if reading.cancelled() else reading.exception()
-        for place, each in enumerate(served):
-            if each.future.done():
-                continue  # its caller is gone
-            if reading.cancelled():
-                each.future.cancel()
-            elif error is not None:
-                each.future.set_exception(error)
-            else:
-                each.future.set_result(reading.result()[place])
-        self._go_on()
