@@ -3,12 +3,10 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
-from ratel.catalog.v1 import settings_pb2
 from ratel.core.bill import sum_by_currency
 from ratel.core.billing import BillKey, BillStatus, Line
-from ratel.core.currency import BillExchange, CurrencyRate, Exchange
+from ratel.core.currency import BillExchange, CurrencyRate
 from ratel.core.errors import Mistakes
 from ratel.core.money import amount_text, exponent, text_from_decimal
 from ratel.core.period import date_from_text
@@ -112,10 +110,7 @@ def stored_bill_to_proto(bill: StoredBill, contents: Iterable[bytes] = ()) -> bi
     message.account_id, message.etag = bill.account_id, bill.etag
     message.line_items.extend(map(line_item_pb2.LineItem.FromString, contents))
     message.totals.extend(totals_to_proto(bill.totals))
-    exchange = bill.exchange.exchange
-    message.target_currency, message.currency = bill.exchange.target_currency, exchange.currency
-    if exchange.rates:
-        message.currency_rates.extend(_rates_to_proto(exchange))
+    _fill_exchange(message, bill.exchange)
     return message
 
 
@@ -136,33 +131,27 @@ def _made(
     )
 
 
-def _exchange_to_proto(bill: BillExchange) -> dict[str, Any]:
-    """Return the fields of a bill that say by what it is converted."""
+def _fill_exchange(message: bill_pb2.Bill, bill: BillExchange) -> None:
+    """Say by what a bill is converted."""
     exchange = bill.exchange
-    return {
-        "currency": exchange.currency,
-        "target_currency": bill.target_currency,
-        "currency_rates": _rates_to_proto(exchange),
-    }
-
-
-def _rates_to_proto(exchange: Exchange) -> list[settings_pb2.CurrencyRate]:
-    rates = [CurrencyRate(each, exchange.currency, rate) for each, rate in sorted(exchange.rates.items())]
-    return list(map(currency_rate_to_proto, rates))
+    message.target_currency, message.currency = bill.target_currency, exchange.currency
+    for each, rate in sorted(exchange.rates.items()):
+        message.currency_rates.append(currency_rate_to_proto(CurrencyRate(each, exchange.currency, rate)))
 
 
 def unstored_bill_to_proto(
     account_id: str, key: BillKey, lines: Sequence[Line], exchange: BillExchange, catalog_revision: int
 ) -> bill_pb2.Bill:
     """Return the message of a bill that is not stored, without its line items."""
-    return bill_pb2.Bill(
+    message = bill_pb2.Bill(
         account_id=account_id,
         bill_frequency=FREQUENCIES.to_proto(key.frequency),
         invoice_date=date_to_text(key.invoice_date),
         totals=totals_to_proto(sum_by_currency(line.printed for line in lines)),
         catalog_revision=catalog_revision,
-        **_exchange_to_proto(exchange),
     )
+    _fill_exchange(message, exchange)
+    return message
 
 
 def add_warnings(bill: bill_pb2.Bill, due: Due) -> bill_pb2.Bill:
