@@ -40,7 +40,7 @@ FULL = Scale(
     grown_events=30_000_000,
     growth_steps=30,
     call_seconds=2.0,
-    latency_messages=200,
+    latency_messages=500,
     growth_events=(100_000, 1_000_000, 10_000_000),
     billed_accounts=20_000,
 )

@@ -12,6 +12,8 @@ from bench.workload import Source, copies, messages
 from ratel.usage.v1.usage_service_pb2 import StreamUsageResponse
 
 EVENTS_PER_MESSAGE = 1_000
+# Messages and COPYs take turns: what one in a hundred meets (a new file of WAL, a slow fsync) comes and goes with time.
+MESSAGES_PER_TURN = 100
 LIMIT = f"one COPY transaction of {EVENTS_PER_MESSAGE:,} rows into the same table; lower is better"
 
 
@@ -20,14 +22,17 @@ async def measure_latency(stack: Stack, scale: Scale, wanted: set[str]) -> list[
     if wanted and not wanted & {"ack_latency", "ack_latency_median"}:
         return []
     numbers = await read_numbers(stack.connection)
-    source, count = Source(), EVENTS_PER_MESSAGE * scale.latency_messages
-    waits: list[list[float]] = []
-    limits: list[list[float]] = []
-    for _ in range(scale.runs):
-        encoded = copies(source.recent(count), EVENTS_PER_MESSAGE, numbers)
-        limits.append([1_000 * await time_of(copy_rows(stack.connection, each)) for each in encoded])
-        waits.append(await _waits(stack.channel, messages(source.recent(count), EVENTS_PER_MESSAGE)))
-        await fold(stack.connection)
+    source = Source()
+    waits: list[list[float]] = [[] for _ in range(scale.runs)]
+    limits: list[list[float]] = [[] for _ in range(scale.runs)]
+    for wait, limit in zip(waits, limits, strict=True):
+        for start in range(0, scale.latency_messages, MESSAGES_PER_TURN):
+            count = EVENTS_PER_MESSAGE * min(MESSAGES_PER_TURN, scale.latency_messages - start)
+            encoded = copies(source.recent(count), EVENTS_PER_MESSAGE, numbers)
+            sent = messages(source.recent(count), EVENTS_PER_MESSAGE)
+            limit.extend([1_000 * await time_of(copy_rows(stack.connection, each)) for each in encoded])
+            wait.extend(await _waits(stack.channel, sent))
+            await fold(stack.connection)
     return [
         Figure(
             name, "ms", LIMIT, [percentile(run, percent) for run in waits], [percentile(run, percent) for run in limits]

@@ -7,12 +7,12 @@ that another process took over, commits whose reply was lost, and memory that is
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from uuid import UUID
 
 import pytest
 
 from ratel.core.rollup import ByAccount, Definitions, add_hours, buckets_of
 from ratel.core.tail import Batch, Tail
+from ratel.store.batch import Writer
 from ratel.store.lock import LOCK_FOLD
 from ratel.store.pool import Connection
 from ratel.store.recount import recount
@@ -29,39 +29,37 @@ from tests.store.metering import (
 
 OLD = "UPDATE pending_batches SET create_time = now() - interval '1 minute'"
 
-Fold = Callable[[Connection, UUID, Tail, Definitions | None], Awaitable[object]]
+Fold = Callable[[Connection, Writer, Definitions | None], Awaitable[object]]
 
 
-async def fold_what_is_remembered(connection: Connection, owner: UUID, tail: Tail, known: Definitions | None) -> object:
+async def fold_what_is_remembered(connection: Connection, writer: Writer, known: Definitions | None) -> object:
     """Trust the memory: fold all of it, and call that what was pending."""
     async with connection.transaction():
         await connection.execute(LOCK_FOLD)
-        await connection.execute("DELETE FROM pending_batches WHERE owner = $1", owner)
-        await fold_batches(connection, tail, tail.batch_ids())
-    for batch_id in tail.batch_ids():
-        tail.forget(batch_id)
+        await connection.execute("DELETE FROM pending_batches WHERE owner = $1", writer.owner)
+        await fold_batches(connection, writer.tail, writer.tail.batch_ids())
+    for batch_id in writer.tail.batch_ids():
+        writer.tail.forget(batch_id)
     return None
 
 
-async def fold_only_what_is_remembered(
-    connection: Connection, owner: UUID, tail: Tail, known: Definitions | None
-) -> object:
+async def fold_only_what_is_remembered(connection: Connection, writer: Writer, known: Definitions | None) -> object:
     """Ask the database what is pending, but leave out what is not remembered."""
     async with connection.transaction():
         await connection.execute(LOCK_FOLD)
-        claimed = [row["batch_id"] for row in await connection.fetch(CLAIM_PENDING, owner, FOLD_EVENTS_MAX)]
-        await fold_batches(connection, tail, [each for each in claimed if tail.get(each) is not None])
+        claimed = [row["batch_id"] for row in await connection.fetch(CLAIM_PENDING, writer.owner, FOLD_EVENTS_MAX)]
+        await fold_batches(connection, writer.tail, [each for each in claimed if writer.tail.get(each) is not None])
     return None
 
 
 async def fold_without_a_lock_on_the_batches(
-    connection: Connection, owner: UUID, tail: Tail, known: Definitions | None
+    connection: Connection, writer: Writer, known: Definitions | None
 ) -> object:
     """Look first, fold, and clear away later, in a transaction of its own."""
-    rows = await connection.fetch("SELECT batch_id FROM pending_batches WHERE owner = $1", owner)
+    rows = await connection.fetch("SELECT batch_id FROM pending_batches WHERE owner = $1", writer.owner)
     async with connection.transaction():
         await connection.execute(LOCK_FOLD)
-        await fold_batches(connection, tail, [row["batch_id"] for row in rows])
+        await fold_batches(connection, writer.tail, [row["batch_id"] for row in rows])
     return None  # killed here
 
 
@@ -86,7 +84,7 @@ async def follow_schedule(url: str, fold: Fold) -> int:
             await own.write([random_usage(chance, chance.choice("ab")) for _ in range(50)])
 
         async def fold_with(own: Process) -> None:
-            await fold(own.folding, own.writer.owner, own.writer.tail, own.definitions)
+            await fold(own.folding, own.writer, own.definitions)
 
         for _ in range(3):
             await write(one)
@@ -94,7 +92,7 @@ async def follow_schedule(url: str, fold: Fold) -> int:
             await fold_with(one)
             # The other is slow: its batches are taken over, and then it comes to fold.
             await one.folding.execute(OLD)
-            await fold_pending(one.folding, one.writer.owner, one.writer.tail, one.definitions)
+            await fold_pending(one.folding, one.writer, one.definitions)
             await fold_with(other)
             # It loses its memory, as a process does that is killed and started again.
             await write(other)
@@ -103,7 +101,7 @@ async def follow_schedule(url: str, fold: Fold) -> int:
             await fold_with(other)
             await asyncio.gather(write(one), write(other))
         await one.folding.execute(OLD)
-        await fold_pending(one.folding, one.writer.owner, one.writer.tail, one.definitions)
+        await fold_pending(one.folding, one.writer, one.definitions)
         return len(await recount(one.folding))
 
 

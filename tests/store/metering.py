@@ -78,7 +78,7 @@ class Process:
         return await write_group(self.writing, self.writer, group or Group(checked.events), self.definitions)
 
     async def fold(self) -> int:
-        folded = await fold_pending(self.folding, self.writer.owner, self.writer.tail, self.definitions)
+        folded = await fold_pending(self.folding, self.writer, self.definitions)
         return folded.batch_count
 
     async def backfill_step(self) -> bool:

@@ -113,10 +113,18 @@ def again(chance: random.Random, sent: Sequence[Usage]) -> Usage:
     return usage if chance.random() < 0.7 else replace(usage, time=usage.time + timedelta(seconds=1))
 
 
-@pytest.mark.parametrize(("seed", "make"), [(0, some_usage), (1, some_usage), (2, some_usage), (3, plain_usage)])
+@pytest.mark.parametrize(
+    ("seed", "make", "rows_per_turn"),
+    [(0, some_usage, 5_000), (1, some_usage, 7), (2, some_usage, 5_000), (3, plain_usage, 7)],
+)
 async def test_blocks_and_events_come_to_the_same(
-    fresh_database_url: str, seed: int, make: Callable[[random.Random], Usage]
+    fresh_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    make: Callable[[random.Random], Usage],
+    rows_per_turn: int,
 ) -> None:
+    monkeypatch.setattr("ratel.store.block.ROWS_PER_TURN", rows_per_turn)
     chance = random.Random(seed)
     async with process(fresh_database_url) as own:
         rollups = await prepared(own)

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from ratel.core.errors import DatabaseUnavailable, Overloaded
-from ratel.store.pool import Connection, Database, PoolLimits, until_lost
+from ratel.store.pool import Connection, Database, PoolLimits, until_lost, while_asked
 
 BACKEND = "SELECT pg_backend_pid()"
 IS_RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"
@@ -215,3 +215,32 @@ async def test_a_copy_ends_when_its_connection_is_lost(database_url: str) -> Non
             await other.execute(CUT, backends[0])
             with pytest.raises(DatabaseUnavailable):
                 await asyncio.wait_for(copying, timeout=10)
+
+
+async def test_something_is_computed_after_the_question_and_before_the_answer(database: Database) -> None:
+    async with database.connection() as connection:
+        backend = await connection.fetchval(BACKEND)
+        done = list[str]()
+
+        async def ask() -> int:
+            done.append("asked")
+            found = int(await connection.fetchval(BACKEND))
+            done.append("answered")
+            return found
+
+        assert await while_asked(ask(), lambda: done.append("computed")) == (backend, None)
+        assert done == ["asked", "computed", "answered"]
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1", "SELECT nothing"])
+async def test_a_connection_is_free_again_when_nothing_could_be_computed(database: Database, statement: str) -> None:
+    def fail() -> None:
+        raise KeyError
+
+    async with database.connection() as connection:
+        with pytest.raises(KeyError):
+            await while_asked(connection.fetchval(statement), fail)
+        assert await connection.fetchval("SELECT 2") == 2
+        with pytest.raises(asyncpg.UndefinedColumnError):
+            await while_asked(connection.fetchval("SELECT nothing"), lambda: None)
+        assert await connection.fetchval("SELECT 3") == 3

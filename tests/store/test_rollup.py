@@ -221,7 +221,7 @@ async def test_reads_are_exact_while_others_write_fold_and_backfill(fresh_databa
                 own = chance.choice((one, other))
                 await own.write([random_usage(random.Random(number), "b")])
                 await third.execute(OLD)
-                await fold_pending(own.folding, own.writer.owner, own.writer.tail, None)
+                await fold_pending(own.folding, own.writer, None)
                 await own.backfill_step()
             finished.set()
 

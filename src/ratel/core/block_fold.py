@@ -7,7 +7,7 @@ import numpy as np
 
 from ratel.core.block import Block, joined
 from ratel.core.rollup import ByAccount, Rollup, add_hours, fold
-from ratel.core.sums import Sums, is_summable, partials_of, sums_of, together
+from ratel.core.sums import Pause, Sums, is_summable, no_pause, partials_of, sums_of, together
 
 EVENTS_AT_ONCE: Final = 100_000
 """Events that arrays sum up at once: more need much memory, fewer leave more sums to merge."""
@@ -15,12 +15,13 @@ EVENTS_AT_ONCE: Final = 100_000
 _Rollups = Mapping[int, Sequence[Rollup]]
 
 
-def fold_blocks(blocks: Sequence[Block], rollups: _Rollups) -> tuple[list[Sums], ByAccount]:
+def fold_blocks(blocks: Sequence[Block], rollups: _Rollups, pause: Pause = no_pause) -> tuple[list[Sums], ByAccount]:
     """Return what rollups keep of disjoint blocks by the hour: sums, and what arrays cannot say.
 
     Args:
         blocks: of any accounts and meters.
         rollups: by meter number.
+        pause: see there.
     """
     summable = {meter_no: [each for each in own if is_summable(each)] for meter_no, own in rollups.items()}
     others = {meter_no: [each for each in own if not is_summable(each)] for meter_no, own in rollups.items()}
@@ -28,7 +29,8 @@ def fold_blocks(blocks: Sequence[Block], rollups: _Rollups) -> tuple[list[Sums],
     parts: list[Sums] = []
     rest: ByAccount = {}
     for block in _together(blocks):
-        sums = sums_of(block, summable)
+        pause()
+        sums = sums_of(block, summable, pause)
         if sums is None:
             add_hours(rest, fold(block.events(), rollups))
             continue
@@ -36,7 +38,7 @@ def fold_blocks(blocks: Sequence[Block], rollups: _Rollups) -> tuple[list[Sums],
         own = np.flatnonzero(np.isin(block.meter_nos, list(others)))
         if len(own):
             add_hours(rest, fold(block.take(own).events(), others))
-    merged = together(parts)
+    merged = together(parts, pause)
     if merged is None:
         for part in parts:
             add_hours(rest, partials_of([part]))

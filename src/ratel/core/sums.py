@@ -4,7 +4,7 @@ An event is taken as what is kept of itself alone, and whatever stands for the s
 Rollups of derived fields, distinct values and moments are not for arrays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, TypeAlias
@@ -23,6 +23,14 @@ _GREATEST: Final = np.iinfo(np.int64).max
 # Sums stay below it: half of what 64 bits hold.
 _SAFE: Final = 1 << 62
 _POWERS: Final = np.array([10**exponent for exponent in range(19)], np.int64)
+
+
+Pause: TypeAlias = Callable[[], None]
+"""Called between two steps of long work: lets others go first."""
+
+
+def no_pause() -> None:
+    """Let nobody go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +104,13 @@ def is_summable(rollup: Rollup) -> bool:
 # --- Folding ----------------------------------------------------------------------------------------------------------
 
 
-def sums_of(block: Block, rollups: Mapping[int, Sequence[Rollup]]) -> list[Sums] | None:
+def sums_of(block: Block, rollups: Mapping[int, Sequence[Rollup]], pause: Pause = no_pause) -> list[Sums] | None:
     """Return what rollups keep of events by the hour; None if it is beyond 64 bits.
 
     Args:
         block: of any accounts and meters.
         rollups: by meter number; only such as `is_summable`.
+        pause: see there.
     """
     found = []
     for meter_no in np.unique(block.meter_nos).tolist():
@@ -116,11 +125,13 @@ def sums_of(block: Block, rollups: Mapping[int, Sequence[Rollup]]) -> list[Sums]
             dimensions = rollup.definition.dimensions
             if dimensions not in segments:
                 segments[dimensions] = _segments(part, rollup)
+            pause()
             singles = _singles(part, rollup, starts, segments[dimensions])
             if singles is None:
                 return None
             if dimensions not in groups:
                 groups[dimensions] = _grouped(singles)
+                pause()
             found.append(_merged(singles, *groups[dimensions]))
     return found
 
@@ -260,13 +271,14 @@ def _last_ids(keys: Keys, places: Places, groups: Int64s) -> Places:
     return found
 
 
-def together(parts: Sequence[Sums]) -> list[Sums] | None:
+def together(parts: Sequence[Sums], pause: Pause = no_pause) -> list[Sums] | None:
     """Return sums of disjoint events as one for each rollup; None if that is beyond 64 bits."""
     by_rollup: dict[int, list[Sums]] = {}
     for part in parts:
         by_rollup.setdefault(part.rollup.rollup_no, []).append(part)
     found = []
     for same in by_rollup.values():
+        pause()
         joined = same[0] if len(same) == 1 else _joined(same)
         if joined is None:
             return None

@@ -101,7 +101,7 @@ class Folding:
     async def _fold(self, connection: Connection) -> bool:
         """Fold once, measure what is left, and tell whether it is so much that the next fold should not wait."""
         start = time.perf_counter()
-        folded = await fold_pending(connection, self._writer.owner, self._writer.tail, self._intake.definitions)
+        folded = await fold_pending(connection, self._writer, self._intake.definitions)
         if folded.batch_count:
             self._metrics.fold.observe(time.perf_counter() - start)
             self._metrics.folded_batches.labels("events").inc(folded.recovered_count)

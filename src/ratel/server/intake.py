@@ -14,6 +14,7 @@ from ratel.server import clock
 from ratel.server.patience import patiently
 from ratel.store.definition import read_definitions
 from ratel.store.pool import Connection, Database
+from ratel.store.precedence import Precedence
 from ratel.store.usage import read_account_nos
 
 # About 100 bytes each. Accounts are never deleted and never change their number, so what is known stays right.
@@ -27,15 +28,17 @@ class Intake:
 
     Attributes:
         definitions: the last that were read; newer ones may exist.
+        precedence: of the event loop, over threads that fold what it has taken in.
     """
 
     definitions: Definitions
 
-    def __init__(self, database: Database, future: timedelta) -> None:
+    def __init__(self, database: Database, future: timedelta, precedence: Precedence) -> None:
         self._database = database
         self._future = future
         self._accounts: dict[str, int] = {}
         self.definitions = Definitions(-1, {}, ())
+        self.precedence = precedence
 
     async def refresh(self, connection: Connection) -> None:
         """Read the definitions if the catalog has changed."""
@@ -70,7 +73,8 @@ class Intake:
         """
         accounts = await self._read_accounts(columns.account_ids)
         definitions = self.definitions
-        return sift(columns, Known(accounts, definitions.layouts, self._time_max(), definitions.least_key))
+        with self.precedence:
+            return sift(columns, Known(accounts, definitions.layouts, self._time_max(), definitions.least_key))
 
     def _check(self, submission: Submission, accounts: Mapping[str, int]) -> Checked[Events]:
         known = self.definitions

@@ -58,7 +58,8 @@ async def read_usage(request: UsageMessage, intake: Intake) -> Checked[Events | 
         request = pb.StreamUsageRequest.FromString(request.data)
     if request.HasField("columns") or not 0 < len(request.events) <= EVENTS_PER_MESSAGE_MAX:
         _check_whole(request)
-        columns = _columns_of(request)
+        with intake.precedence:
+            columns = _columns_of(request)
         return await _check(columns, partial(events_of_columns, request.columns), intake)
     if len(request.events) <= FEW_EVENTS:
         return request.events
@@ -73,9 +74,13 @@ async def check_small(messages: Sequence[SmallMessage], intake: Intake) -> Check
     """
     wires = [each for each in messages if isinstance(each, WireMessage)]
     if len(wires) == len(messages):
-        return await _check(columns_from_wire(wires), partial(_events_of_wires, wires), intake)
-    events = [event for each in messages for event in _events_of(each)]
-    return await _check(columns_from_events(events), lambda places: [events[place] for place in places], intake)
+        with intake.precedence:
+            columns = columns_from_wire(wires)
+        return await _check(columns, partial(_events_of_wires, wires), intake)
+    with intake.precedence:
+        events = [event for each in messages for event in _events_of(each)]
+        columns = columns_from_events(events)
+    return await _check(columns, lambda places: [events[place] for place in places], intake)
 
 
 def _events_of(message: SmallMessage) -> Sequence[UsageEvent]:

@@ -59,7 +59,7 @@ async def open_metering(
     """
     metrics = create_usage_metrics(registry)
     writer = Writer(uuid4(), Tail())
-    intake = Intake(database, future)
+    intake = Intake(database, future, writer.precedence)
     ingest = Ingest(database, writer, intake, metrics, limits or IngestLimits())
     folding = Folding(database, writer, intake, ingest, metrics)
     async with database.connection() as connection:

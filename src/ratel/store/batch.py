@@ -1,20 +1,22 @@
 """One batch: a group of events that is committed together, and remembered for the rollups before it is."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 from uuid import UUID
 
 import numpy as np
 
-from ratel.core.block import Block, UInt64s
+from ratel.core.block import Block, Places, UInt64s
 from ratel.core.event import Events
 from ratel.core.recent import Recent
 from ratel.core.rollup import Definitions, fold
 from ratel.core.tail import Batch, BlockBatch, Tail
-from ratel.store.block import KeyTaken, compare_suspects, copy_block, in_order
-from ratel.store.pool import Connection
+from ratel.store.block import Copy, KeyTaken, compare_suspects, copy_block, in_order, prepare_copy, suspects_of
+from ratel.store.pool import Connection, while_asked
+from ratel.store.precedence import Precedence
 from ratel.store.usage import (
     CREATE_STAGE,
     Appended,
@@ -25,6 +27,8 @@ from ratel.store.usage import (
     next_batch,
     next_pending_batch,
 )
+
+T = TypeVar("T")
 
 
 def _now() -> int:
@@ -40,16 +44,19 @@ class Writer:
         tail: its memory of batches.
         used_meters: numbers of meters that are known to have events.
         recent: the keys that it has stored lately.
+        precedence: of the event loop over threads that fold.
     """
 
     owner: UUID
     tail: Tail
     used_meters: set[int] = field(default_factory=set)
     recent: Recent = field(default_factory=lambda: Recent(_now()))
+    precedence: Precedence = field(default_factory=Precedence)
 
     def know(self, highs: UInt64s, lows: UInt64s) -> None:
         """Take note of keys that are about to be stored: of their halves."""
-        self.recent.add(highs, lows, _now())
+        with self.precedence:
+            self.recent.add(highs, lows, _now())
 
 
 @dataclass(slots=True)
@@ -106,7 +113,7 @@ async def _write_events(
     connection: Connection, writer: Writer, group: Group, events: Events, definitions: Definitions
 ) -> Appended:
     """Write a group the exact way."""
-    async with _attempt(connection, writer, group, set(events.meter_nos)):
+    async with _attempt(connection, writer, group, set(events.meter_nos), lambda: None):
         batch_id, group.revision = await next_batch(connection)
         group.batch_ids.append(batch_id)
         appended = await append(connection, batch_id, events, group.batch_ids)
@@ -129,29 +136,51 @@ async def _write_block(connection: Connection, writer: Writer, group: Group, blo
         KeyTaken: it must be written the exact way.
     """
     order = in_order(block)
-    async with _attempt(connection, writer, group, set(np.unique(block.meter_nos).tolist())):
-        places, duplicates, conflicts = await compare_suspects(connection, block, order, writer.recent)
-        if len(places):
-            stored = block.take(places)
-            times, account_nos = stored.times, np.unique(stored.account_nos).tolist()
-            span = (len(stored), int(times.min()), int(times.max()), account_nos)
-            batch_id, group.revision = await next_pending_batch(connection, writer.owner, span)
-            group.batch_ids.append(batch_id)
-            writer.know(stored.highs, stored.lows)
-            writer.tail.add(batch_id, BlockBatch(stored))
-            await copy_block(connection, batch_id, stored)
-    return Appended(places.tolist(), duplicates=duplicates, conflicts=conflicts)
+
+    def prepare() -> tuple[Places, Copy]:
+        with writer.precedence:
+            return suspects_of(block, order, writer.recent), prepare_copy(block.take(order))
+
+    duplicates, conflicts = list[int](), list[int]()
+    meter_nos = set(np.unique(block.meter_nos).tolist())
+    async with _attempt(connection, writer, group, meter_nos, prepare) as (suspects, hoped):
+        if len(suspects):
+            duplicates, conflicts = await compare_suspects(connection, block, suspects, writer.recent)
+        is_new = not duplicates and not conflicts
+        order = order if is_new else _without(order, [*duplicates, *conflicts])
+        if len(order):
+            await _store(connection, writer, group, hoped if is_new else prepare_copy(block.take(order)))
+    return Appended(order.tolist(), duplicates=duplicates, conflicts=conflicts)
+
+
+def _without(order: Places, places: Sequence[int]) -> Places:
+    is_left = np.ones(len(order), np.bool_)
+    is_left[places] = False
+    return order[is_left[order]]
+
+
+async def _store(connection: Connection, writer: Writer, group: Group, copy: Copy) -> None:
+    """Store events of which none is stored; in the batch's transaction."""
+    stored = copy.block
+    span = (len(stored), int(stored.times.min()), int(stored.times.max()), np.unique(stored.account_nos).tolist())
+    asked = next_pending_batch(connection, writer.owner, span)
+    (batch_id, group.revision), _ = await while_asked(asked, lambda: writer.know(stored.highs, stored.lows))
+    group.batch_ids.append(batch_id)
+    writer.tail.add(batch_id, BlockBatch(stored))
+    await copy_block(connection, batch_id, copy, writer.precedence)
 
 
 @asynccontextmanager
-async def _attempt(connection: Connection, writer: Writer, group: Group, meter_nos: set[int]) -> AsyncIterator[None]:
+async def _attempt(
+    connection: Connection, writer: Writer, group: Group, meter_nos: set[int], meanwhile: Callable[[], T]
+) -> AsyncIterator[T]:
     """Open the transaction of a batch, and commit it at the end of the block."""
     new_meters = meter_nos - writer.used_meters
     try:
-        async with batch_transaction(connection):
+        async with batch_transaction(connection, meanwhile) as computed:
             if new_meters:
                 await mark_used(connection, new_meters)
-            yield
+            yield computed
     except BaseException:
         # Whether it was committed is not known: if it was, it is folded from its events.
         for batch_id in group.batch_ids:

@@ -4,7 +4,7 @@ asyncpg takes three times as long, most of it for decimals, instants and arrays;
 amounts have very many digits, and bills with several totals or with rates.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -35,7 +35,7 @@ from ratel.store.encoding import (
     sized,
     text_array,
 )
-from ratel.store.pool import Connection, until_lost
+from ratel.store.pool import Connection, copy_in, in_turn, until_lost
 
 BILLS: Final = "bills"
 LINES: Final = "bill_line_items"
@@ -107,14 +107,6 @@ def _texts(*texts: str) -> bytes:
     return b"".join([sized(str(each).encode()) for each in texts])
 
 
-async def _copy(connection: Connection, table: str, columns: Sequence[str], encoded: bytes) -> None:
-    async def source() -> AsyncIterator[bytes]:
-        yield encoded
-
-    copying = connection.copy_to_table(table, source=source(), columns=columns, format="binary")
-    await until_lost(connection, copying)
-
-
 # --- Bills ------------------------------------------------------------------------------------------------------------
 
 BILL_COLUMNS: Final = (
@@ -145,7 +137,7 @@ async def copy_bills(connection: Connection, writes: Sequence[tuple[BillWrite, i
             short.append((write, etag))
             totals.append(digits)
     if short:
-        await _copy(connection, BILLS, BILL_COLUMNS, encode_bills(short, totals, now))
+        await copy_in(connection, BILLS, BILL_COLUMNS, in_turn(encode_bills(short, totals, now)))
     if long:
         await until_lost(connection, connection.copy_records_to_table(BILLS, records=long, columns=BILL_COLUMNS))
 
@@ -217,7 +209,9 @@ async def write_lines(connection: Connection, writes: Sequence[BillWrite]) -> No
                 amounts.append(amount)
                 exact_amounts.append(exact_amount)
     if short:
-        await _copy(connection, LINES, LINE_COLUMNS, encode_lines(short, _numbers(amounts), _numbers(exact_amounts)))
+        await copy_in(
+            connection, LINES, LINE_COLUMNS, in_turn(encode_lines(short, _numbers(amounts), _numbers(exact_amounts)))
+        )
     if long:
         await until_lost(connection, connection.copy_records_to_table(LINES, records=long, columns=LINE_COLUMNS))
 

@@ -6,6 +6,7 @@ exact way (`store/usage.py`) must be taken, which knows no hope.
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import asyncpg
 import numpy as np
@@ -13,8 +14,9 @@ import numpy as np
 from ratel.core.block import Block, Flags, Places
 from ratel.core.event import is_hashed
 from ratel.core.recent import Recent
-from ratel.store.encoding import EVENT_COLUMNS, HEADER, TRAILER, chunks, encode_events
-from ratel.store.pool import Connection, until_lost
+from ratel.store.encoding import EVENT_COLUMNS, HEADER, TRAILER, EncodedEvents
+from ratel.store.pool import Connection, Encoded, copy_in
+from ratel.store.precedence import Precedence
 from ratel.store.usage import compare
 
 # Rows that are encoded before others get their turn: some milliseconds.
@@ -41,57 +43,83 @@ def in_order(block: Block) -> Places:
     return order
 
 
-async def compare_suspects(
-    connection: Connection, block: Block, order: Places, recent: Recent
-) -> tuple[Places, list[int], list[int]]:
-    """Look for those events that may be stored already; in a transaction, and before it has stored anything.
+def suspects_of(block: Block, order: Places, recent: Recent) -> Places:
+    """Return the places of those events that may be stored already.
 
     Args:
-        connection: see there.
         block: the events.
         order: their places, none of whose keys are the same.
         recent: knows which to look for.
+    """
+    return order[recent.suspects(block.highs, block.lows)[order]]
+
+
+async def compare_suspects(
+    connection: Connection, block: Block, suspects: Places, recent: Recent
+) -> tuple[list[int], list[int]]:
+    """Look for those events that may be stored already; in a batch's transaction, before it has stored anything.
 
     Returns:
-        Places of the block: what is to be stored, in its order; duplicates and conflicts.
+        Places of the block: duplicates and conflicts.
     """
-    suspects = order[recent.suspects(block.highs, block.lows)[order]]
-    if not len(suspects):
-        return order, [], []
     events = block.take(suspects).events()
     found = await compare(connection, events)
-    there = [*found.duplicates, *found.conflicts]
-    if any(is_hashed(events.keys[index]) for index in there):
+    if any(is_hashed(events.keys[index]) for index in (*found.duplicates, *found.conflicts)):
         recent.beware()
-    is_there = np.zeros(len(block), np.bool_)
-    is_there[suspects[there]] = True
-    return order[~is_there[order]], suspects[found.duplicates].tolist(), suspects[found.conflicts].tolist()
+    return suspects[found.duplicates].tolist(), suspects[found.conflicts].tolist()
 
 
-async def copy_block(connection: Connection, batch_id: int, block: Block) -> None:
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Events that are about to be copied, the first of them encoded already.
+
+    Attributes:
+        block: in the order of keys.
+        first: of its first `ROWS_PER_TURN` events.
+    """
+
+    block: Block
+    first: EncodedEvents
+
+
+def prepare_copy(block: Block) -> Copy:
+    """Prepare to copy events, which are in the order of keys."""
+    return Copy(block, EncodedEvents(_chunk(block, 0)))
+
+
+async def copy_block(connection: Connection, batch_id: int, prepared: Copy, precedence: Precedence) -> None:
     """Store events, in the transaction that took the batch's id.
 
     Args:
         connection: see there.
         batch_id: of `next_pending_batch`.
-        block: in the order of keys.
+        prepared: see there.
+        precedence: of the event loop.
 
     Raises:
         KeyTaken: one is there already; the transaction is lost.
     """
     try:
-        source = _encoded(block, batch_id)
-        copying = connection.copy_to_table("events", source=source, columns=EVENT_COLUMNS, format="binary")
-        await until_lost(connection, copying)
+        await copy_in(connection, "events", EVENT_COLUMNS, _encoded(prepared, batch_id, precedence))
     except asyncpg.PostgresError as error:
         if isinstance(error, asyncpg.UniqueViolationError) or _TAKEN in str(error):
             raise KeyTaken from error
         raise
 
 
-async def _encoded(block: Block, batch_id: int) -> AsyncIterator[bytes]:
+async def _encoded(prepared: Copy, batch_id: int, precedence: Precedence) -> AsyncIterator[Encoded]:
     yield HEADER
-    for each in chunks(len(block), ROWS_PER_TURN):
+    for start in range(0, len(prepared.block), ROWS_PER_TURN):
         await asyncio.sleep(0)
-        yield encode_events(block.take(np.arange(each.start, min(each.stop, len(block)))), batch_id)
+        with precedence:
+            encoded = EncodedEvents(_chunk(prepared.block, start)) if start else prepared.first
+            rows = encoded.of_batch(batch_id)
+        yield rows
     yield TRAILER
+
+
+def _chunk(block: Block, start: int) -> Block:
+    """Return some events of a block, from a place on."""
+    return (
+        block if len(block) <= ROWS_PER_TURN else block.take(np.arange(start, min(start + ROWS_PER_TURN, len(block))))
+    )

@@ -1,7 +1,6 @@
 """Buckets of rollups as rows of binary COPY, encoded by column from `core.sums`."""
 
-from collections.abc import Sequence
-from operator import add
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -9,19 +8,19 @@ import numpy as np
 from ratel.core.block import Flags, Places, UInt64s
 from ratel.core.event import segment_key
 from ratel.core.rollup import DAY_GRAIN, HOUR_GRAIN
-from ratel.core.sums import Kept, Keys, Sums, by_day
+from ratel.core.sums import Kept, Keys, Pause, Sums, by_day, no_pause
 from ratel.store.encoding import (
-    HEADER,
     POSTGRES_EPOCH,
-    TRAILER,
     Part,
     Parts,
+    Piece,
     null,
     number_parts,
-    rows_of,
+    pieces_of,
     sized,
-    spread,
+    table_of,
     text_array,
+    together,
 )
 
 BUCKET_COLUMNS: Final = (
@@ -35,13 +34,22 @@ _NULL: Final = b"\xff\xff\xff\xff"
 _HYPHENS: Final = (8, 12, 16, 20)
 
 
-def encode_buckets(hours: Sequence[Sums]) -> bytes:
+def encode_buckets(hours: Sequence[Sums], pause: Pause = no_pause) -> memoryview:
     """Return sums by the hour, and the days that they make up: rows of `BUCKET_COLUMNS` in the order of their key."""
-    grains = [(sums, HOUR_GRAIN) for sums in hours] + [(by_day(sums), DAY_GRAIN) for sums in hours]
+    grains = [(sums, HOUR_GRAIN) for sums in hours]
+    for sums in hours:
+        pause()
+        grains.append((by_day(sums), DAY_GRAIN))
     keys = [_segment_keys(sums) for sums, _ in grains]
-    rows = [row for (sums, grain), key in zip(grains, keys, strict=True) for row in _rows(sums, grain, key)]
-    order = _order(grains, keys)
-    return b"".join([HEADER, *(rows[place] for place in order.tolist()), TRAILER])
+    heads, ids, segments = list[Piece](), list[Piece](), list[Piece]()
+    first = 0
+    for (sums, grain), key in zip(grains, keys, strict=True):
+        for layer, pieces in ((heads, _heads(sums, grain, key)), (ids, _latest_ids(sums)), (segments, _segments(sums))):
+            pause()
+            layer += [Piece(piece.rows + first, piece.table) for piece in pieces]
+        first += len(sums)
+    pause()
+    return together((heads, ids, segments), _order(grains, keys))
 
 
 def _order(grains: Sequence[tuple[Sums, int]], keys: Sequence[UInt64s]) -> Places:
@@ -64,36 +72,24 @@ def _ranks(keys: UInt64s) -> Places:
     return np.argsort(np.lexsort((keys[:, 1], keys[:, 0])))
 
 
-def _rows(sums: Sums, grain: int, keys: UInt64s) -> list[bytes]:
-    """Return rows; what has the same width in all of them is put together at once."""
-    kept, count = sums.kept, len(sums)
-    carried: Flags = sums.value_counts > 0 if kept is not None else np.zeros(count, np.bool_)
-    has_own_ids = kept is not None and kept.latest_keys.ids is not None
-    is_whole = not has_own_ids and len(sums.segments) == 1
-    made = []
+def _heads(sums: Sums, grain: int, keys: UInt64s) -> Iterator[Piece]:
+    """Yield all but the last two columns of each row."""
+    carried = _carried(sums)
     for flag in (False, True):
         places = np.flatnonzero(carried == flag)
         if len(places):
             parts = _key_parts(sums, grain, keys, places)
-            parts += _kept_parts(kept, places) if flag and kept is not None else _nothing()
-            if not has_own_ids:
-                parts.append(
-                    _id_part(kept.latest_keys.take(places)) if flag and kept is not None else _bytes_part(_NULL)
-                )
-            if is_whole:
-                parts.append(_bytes_part(_segment(sums.segments[0])))
-            made.append((places, rows_of(parts, len(places))))
-    rows = spread(made, count)
-    if has_own_ids and kept is not None:
-        rows = list(map(add, rows, _latest_ids(kept.latest_keys, carried)))
-    if is_whole:
-        return rows
-    segments = np.array([*map(_segment, sums.segments), None], np.object_)[sums.segment_nos]
-    return list(map(add, rows, segments.tolist()))
+            parts += _kept_parts(sums.kept, places) if flag and sums.kept is not None else _nothing()
+            yield Piece(places, table_of(parts, len(places)))
 
 
-def _bytes_part(value: bytes) -> Part:
-    return Part(("u1", len(value)), np.frombuffer(value, np.uint8))
+def _carried(sums: Sums) -> Flags:
+    """Tell which elements keep anything of values."""
+    return sums.value_counts > 0 if sums.kept is not None else np.zeros(len(sums), np.bool_)
+
+
+def _segments(sums: Sums) -> Iterator[Piece]:
+    return pieces_of(list(map(_segment, sums.segments)), sums.segment_nos)
 
 
 def _segment(values: tuple[str, ...]) -> bytes:
@@ -142,13 +138,24 @@ def _id_part(keys: Keys) -> Part:
     return Part(("u1", 40), texts)
 
 
-def _latest_ids(keys: Keys, carried: Flags) -> list[bytes]:
-    """Return the ids of the latest values, where there are any and some are of hashed keys."""
-    found = rows_of([_id_part(keys)], len(carried))
-    for place in np.flatnonzero(~carried).tolist():
-        found[place] = _NULL
+def _latest_ids(sums: Sums) -> Iterator[Piece]:
+    """Yield the ids of the latest values, where there are any."""
+    carried = _carried(sums)
+    without, own = np.flatnonzero(~carried), np.flatnonzero(carried)
+    if len(without):
+        yield from _at(without, pieces_of([_NULL], np.zeros(len(without), np.intp)))
+    if sums.kept is None or not len(own):
+        return
+    keys = sums.kept.latest_keys.take(own)
+    is_hashed = np.zeros(len(own), np.bool_) if keys.ids is None else np.array([each is not None for each in keys.ids])
+    plain = np.flatnonzero(~is_hashed)
+    yield Piece(own[plain], table_of([_id_part(keys.take(plain))], len(plain)))
     if keys.ids is not None:
-        for place in np.flatnonzero(carried).tolist():
-            if keys.ids[place] is not None:
-                found[place] = sized(keys.ids[place].encode())
-    return found
+        hashed = np.flatnonzero(is_hashed)
+        ids = [sized(each.encode()) for each in keys.ids[hashed]]
+        yield from _at(own[hashed], pieces_of(ids, np.arange(len(ids))))
+
+
+def _at(rows: Places, pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Yield pieces of some rows as those of all."""
+    return (Piece(rows[piece.rows], piece.table) for piece in pieces)

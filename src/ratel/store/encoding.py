@@ -5,7 +5,7 @@ Numbers are padded with zero digits to the width of the widest: Postgres takes s
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from operator import add
+from itertools import chain
 from struct import Struct
 from typing import Final, NamedTuple, TypeAlias
 
@@ -42,6 +42,8 @@ class Part(NamedTuple):
 
 
 Parts: TypeAlias = list[Part]
+Table: TypeAlias = npt.NDArray[np.void]
+"""An element of so many bytes for each row."""
 
 
 @lru_cache(maxsize=512)
@@ -49,25 +51,80 @@ def _row_format(formats: tuple[str | tuple[str, int], ...]) -> np.dtype[np.void]
     return np.dtype([(f"part{place}", each) for place, each in enumerate(formats)])
 
 
+def table_of(parts: Parts, count: int) -> Table:
+    """Return so many rows that have these parts."""
+    row_format = _row_format(tuple(part.format for part in parts))
+    first, table = np.empty(1, row_format), np.empty(count, row_format)
+    varying = []
+    for place, part in enumerate(parts):
+        if isinstance(part.value, int):
+            first[f"part{place}"] = part.value
+        else:
+            varying.append((f"part{place}", part.value))
+    whole = table.view(f"V{row_format.itemsize}")
+    whole[:] = first.view(whole.dtype)  # what is the same in all rows
+    for name, values in varying:
+        table[name] = values
+    return whole
+
+
 def rows_of(parts: Parts, count: int) -> list[bytes]:
     """Return rows that have these parts, one after the other."""
-    row_format = _row_format(tuple(part.format for part in parts))
-    table = np.empty(count, row_format)
-    for place, part in enumerate(parts):
-        table[f"part{place}"] = part.value
-    rows: list[bytes] = table.view(f"V{row_format.itemsize}").tolist()
+    rows: list[bytes] = table_of(parts, count).tolist()
     return rows
 
 
-def spread(rows: Sequence[tuple[Places, list[bytes]]], count: int) -> list[bytes]:
-    """Return rows that were made apart, each at its place."""
-    if len(rows) == 1:
-        return rows[0][1]
-    whole = np.empty(count, np.object_)
-    for places, made in rows:
-        whole[places] = made
-    found: list[bytes] = whole.tolist()
-    return found
+class Piece(NamedTuple):
+    """The same part of some rows, which has one width in all of them.
+
+    Attributes:
+        rows: their places.
+        table: an element for each.
+    """
+
+    rows: Places
+    table: Table
+
+
+def pieces_of(values: Sequence[bytes], codes: Places) -> Iterator[Piece]:
+    """Yield a part of all rows.
+
+    Args:
+        values: those that occur, of any width.
+        codes: for each row the place of its own.
+    """
+    widths = np.array([len(each) for each in values])
+    own_widths = widths[codes]
+    for width in np.unique(widths).tolist():
+        own = np.flatnonzero(widths == width)
+        numbers = np.empty(len(values), np.intp)
+        numbers[own] = np.arange(len(own))
+        table = np.frombuffer(b"".join([values[place] for place in own.tolist()]), f"V{width}")
+        rows = np.flatnonzero(own_widths == width)
+        yield Piece(rows, table[numbers[codes[rows]]])
+
+
+def together(layers: Sequence[Sequence[Piece]], order: Places) -> memoryview:
+    """Return rows one behind the other, put together without an object for any of them.
+
+    Args:
+        layers: what each row consists of, from left to right; each has one piece of every row.
+        order: of the rows, all of them; at least one.
+    """
+    widths = np.zeros(len(order), np.intp)
+    for piece in chain.from_iterable(layers):
+        widths[piece.rows] += piece.table.itemsize
+    widths = widths[order]
+    ends = np.cumsum(widths)
+    places = np.empty_like(ends)
+    places[order] = ends - widths
+    whole = np.empty(ends[-1], np.uint8)
+    for rows, table in chain.from_iterable(layers):
+        width = table.itemsize
+        anywhere: Table = np.ndarray((len(whole) - width + 1,), table.dtype, whole, strides=(1,))
+        anywhere[places[rows]] = table
+        places[rows] += width
+    return whole.data
 
 
 # --- Values -----------------------------------------------------------------------------------------------------------
@@ -138,37 +195,49 @@ EVENT_COLUMNS: Final = (
     *("event_key", "event_time", "batch_id", "account_no", "meter_no", "measure", "measures"),
     *("event_id", "strings"),
 )
+# Behind the number of columns, the key and the time, and each behind its length.
+_BATCH_OFFSET: Final = 2 + (4 + 16) + (4 + 8) + 4
 
 
-def encode_events(block: Block, batch_id: int) -> bytes:
-    """Return events as rows of `EVENT_COLUMNS`."""
-    count = len(block)
-    carried = np.zeros(count, np.int64)
-    for slot, numbers in enumerate(block.measures):
-        carried |= (numbers.scales >= 0).astype(np.int64) << slot
-    first = int(carried[0])
-    if (carried == first).all():
-        rows = rows_of(_event_parts(block, batch_id, first), count)
-    else:
-        made = []
-        for shape in np.unique(carried).tolist():
-            places = np.flatnonzero(carried == shape)
-            made.append((places, rows_of(_event_parts(block.take(places), batch_id, shape), len(places))))
-        rows = spread(made, count)
-    if block.ids is not None:
-        rows = list(map(add, rows, [_NULL if each is None else sized(each.encode()) for each in block.ids.tolist()]))
-    if block.strings:
-        return b"".join(map(add, rows, _strings(block)))
-    return b"".join([row + _NULL for row in rows])
+class EncodedEvents:
+    """Events as rows of `EVENT_COLUMNS`, but for the id of their batch."""
+
+    def __init__(self, block: Block) -> None:
+        count = len(block)
+        carried = np.zeros(count, np.int64)
+        for slot, numbers in enumerate(block.measures):
+            carried |= (numbers.scales >= 0).astype(np.int64) << slot
+        self._order = np.arange(count)
+        self._heads = [_head(block, self._order[carried == shape], shape) for shape in np.unique(carried).tolist()]
+        self._tails = [list(_strings(block))]
+        if block.ids is not None:
+            ids = [_NULL if each is None else sized(each.encode()) for each in block.ids.tolist()]
+            self._tails.insert(0, list(pieces_of(ids, self._order)))
+
+    def of_batch(self, batch_id: int) -> memoryview:
+        """Return the rows."""
+        for _, table in self._heads:
+            table.view(_batch_format(table.itemsize))["batch_id"] = batch_id
+        return together([self._heads, *self._tails], self._order)
 
 
-def _event_parts(block: Block, batch_id: int, carried: int) -> Parts:
-    """Return the parts of events which all carry the same measures."""
+@lru_cache(maxsize=512)
+def _batch_format(width: int) -> np.dtype[np.void]:
+    return np.dtype({"names": ["batch_id"], "formats": [">i8"], "offsets": [_BATCH_OFFSET], "itemsize": width})
+
+
+def _head(block: Block, places: Places, carried: int) -> Piece:
+    """Return the parts before strings and id of events that all carry the same measures."""
+    part = block if len(places) == len(block) else block.take(places)
+    return Piece(places, table_of(_event_parts(part, carried), len(part)))
+
+
+def _event_parts(block: Block, carried: int) -> Parts:
     further = carried >> 1
     elements = [block.measures[slot + 1] if further >> slot & 1 else None for slot in range(further.bit_length())]
     parts = [
         *(Part(">i2", len(EVENT_COLUMNS)), Part(">i4", 16), Part(">u8", block.highs), Part(">u8", block.lows)),
-        *(Part(">i4", 8), Part(">i8", block.times - POSTGRES_EPOCH), Part(">i4", 8), Part(">i8", batch_id)),
+        *(Part(">i4", 8), Part(">i8", block.times - POSTGRES_EPOCH), Part(">i4", 8), Part(">i8", 0)),
         *(Part(">i4", 4), Part(">i4", block.account_nos), Part(">i4", 4), Part(">i4", block.meter_nos)),
         *(number_parts(block.measures[0].values, block.measures[0].scales) if carried & 1 else null()),
         *(number_array_parts(elements) if elements else null()),
@@ -176,16 +245,10 @@ def _event_parts(block: Block, batch_id: int, carried: int) -> Parts:
     return [*parts, *null()] if block.ids is None else parts
 
 
-def _strings(block: Block) -> list[bytes]:
+def _strings(block: Block) -> Iterator[Piece]:
     """Return the strings of each event; each combination is encoded once."""
+    if not block.strings:
+        return pieces_of([_NULL], np.zeros(len(block), np.intp))
     texts = (*block.texts, None)
     rows, places = combinations(block.strings, len(block.texts))
-    encoded = [text_array([texts[code] for code in row]) for row in rows]
-    found: list[bytes] = np.array(encoded, np.object_)[places].tolist()
-    return found
-
-
-def chunks(count: int, size: int) -> Iterator[slice]:
-    """Yield slices that together are so many rows."""
-    for start in range(0, count, size):
-        yield slice(start, start + size)
+    return pieces_of([text_array([texts[code] for code in row]) for row in rows], places)

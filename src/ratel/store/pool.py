@@ -8,7 +8,7 @@ and Postgres there must therefore be no proxy that hands out connections by tran
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -18,8 +18,10 @@ import asyncpg
 from ratel.core.errors import DatabaseUnavailable, Overloaded, TransactionConflict
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Encoded: TypeAlias = bytes | memoryview
 
 # What asyncpg raises when a connection is no longer to be trusted. OSError holds TimeoutError too.
 LOST = (
@@ -236,6 +238,34 @@ async def until_lost(connection: Connection, work: Coroutine[Any, Any, T]) -> T:
         await asyncio.wait(either)
         if not working.cancelled():
             working.exception()
+
+
+async def copy_in(connection: Connection, table: str, columns: Sequence[str], encoded: AsyncIterable[Encoded]) -> None:
+    """Copy rows in the binary format, some at a time.
+
+    Raises:
+        asyncpg.ConnectionDoesNotExistError: the connection was lost.
+    """
+    source: Any = encoded  # asyncpg takes whatever has bytes, its types say only `bytes`
+    await until_lost(connection, connection.copy_to_table(table, source=source, columns=columns, format="binary"))
+
+
+async def in_turn(*parts: Encoded) -> AsyncIterator[Encoded]:
+    """Yield what `copy_in` copies."""
+    for part in parts:
+        yield part
+
+
+async def while_asked(asked: Coroutine[Any, Any, T], work: Callable[[], R]) -> tuple[T, R]:
+    """Ask Postgres, and compute something until it answers."""
+    asking = asyncio.create_task(asked)
+    try:
+        await asyncio.sleep(0)  # it is asked now
+        worked = work()
+        return await asking, worked
+    finally:
+        if not asking.done():  # its connection is of no use before
+            await asyncio.wait({asking})
 
 
 def _let_send_ahead(connection: Connection) -> None:

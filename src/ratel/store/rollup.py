@@ -8,7 +8,6 @@ transaction that also moves the batch.
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 
@@ -17,13 +16,15 @@ from ratel.core.event import Events, Partial, segment_key
 from ratel.core.instant import instant_from_microseconds
 from ratel.core.meter import RollupDefinition
 from ratel.core.rollup import Bucket, ByAccount, Definitions, Rollup, add_hours, buckets_of, fold
-from ratel.core.sums import Sums
-from ratel.core.tail import BlockBatch, Tail
+from ratel.core.sums import Pause, Sums
+from ratel.core.tail import BlockBatch
+from ratel.store.batch import Writer
 from ratel.store.bucket import BUCKET_COLUMNS as SUM_COLUMNS
 from ratel.store.bucket import encode_buckets
 from ratel.store.definition import read_definitions
+from ratel.store.encoding import HEADER, TRAILER
 from ratel.store.lock import LOCK_FOLD, LOCK_INGEST_ALONE
-from ratel.store.pool import Connection, until_lost
+from ratel.store.pool import Connection, copy_in, in_turn, until_lost
 from ratel.store.revision import move_usage
 from ratel.store.usage import politely, read_events
 
@@ -215,7 +216,7 @@ async def create_stages(connection: Connection) -> None:
     await connection.execute(CREATE_VALUE_STAGE)
 
 
-async def fold_pending(connection: Connection, owner: UUID, tail: Tail, known: Definitions | None) -> Folded:
+async def fold_pending(connection: Connection, writer: Writer, known: Definitions | None) -> Folded:
     """Move the oldest pending batches of this process, and of those that are dead or slow, into the rollups.
 
     Which batches these are is for the database to say, whatever the tail holds: that is only where they are folded from
@@ -223,20 +224,19 @@ async def fold_pending(connection: Connection, owner: UUID, tail: Tail, known: D
 
     Args:
         connection: after `create_stages`, not in a transaction.
-        owner: this process.
-        tail: what this process remembers.
+        writer: of this process.
         known: definitions read before, which save reading them.
     """
     async with connection.transaction():
         await connection.execute(LOCK_FOLD)
-        claimed = await connection.fetch(CLAIM_PENDING, owner, FOLD_EVENTS_MAX)
+        claimed = await connection.fetch(CLAIM_PENDING, writer.owner, FOLD_EVENTS_MAX)
         if not claimed:
             return Folded(0, 0, known)
         definitions = await read_definitions(connection, known)
         total: ByAccount = {}
         blocks, unknown = [], []
         for row in claimed:
-            batch = tail.get(row["batch_id"])
+            batch = writer.tail.get(row["batch_id"])
             if batch is None or row["dirty"] or not batch.knows(definitions.rollup_nos):
                 unknown.append(row["batch_id"])
             elif isinstance(batch, BlockBatch):
@@ -244,30 +244,27 @@ async def fold_pending(connection: Connection, owner: UUID, tail: Tail, known: D
             else:
                 add_hours(total, batch.by_account)
                 await asyncio.sleep(0)  # others want to work too
-        sums, rest = await asyncio.to_thread(fold_blocks, blocks, definitions.by_meter)
+        pause = writer.precedence.give_way
+        sums, rest = await asyncio.to_thread(fold_blocks, blocks, definitions.by_meter, pause)
         add_hours(total, rest)
         if unknown:
             query = read_events(connection, EVENTS_OF_BATCHES, min(unknown), max(unknown), unknown)
             await _fold_events(query, definitions.by_meter, total)
-        await _upsert_sums(connection, sums)
+        await _upsert_sums(connection, sums, pause)
         if total:
             await connection.execute(CLEAR_STAGE)
             await upsert(connection, buckets_of(total))
-    tail.retire(row["batch_id"] for row in claimed)
+    writer.tail.retire(row["batch_id"] for row in claimed)
     return Folded(len(claimed), len(unknown), definitions)
 
 
-async def _upsert_sums(connection: Connection, sums: Sequence[Sums]) -> None:
+async def _upsert_sums(connection: Connection, sums: Sequence[Sums], pause: Pause) -> None:
     """Add sums to the stored buckets; in a transaction that holds the fold lock."""
     if not sums:
         return
-    encoded = await asyncio.to_thread(encode_buckets, sums)
+    encoded = await asyncio.to_thread(encode_buckets, sums, pause)
 
-    async def source() -> AsyncIterator[bytes]:
-        yield encoded
-
-    copying = connection.copy_to_table("staged_buckets", source=source(), columns=SUM_COLUMNS, format="binary")
-    await until_lost(connection, copying)
+    await copy_in(connection, "staged_buckets", SUM_COLUMNS, in_turn(HEADER, encoded, TRAILER))
     await connection.execute(UPSERT_BUCKETS)
 
 

@@ -5,11 +5,11 @@ already with the same content, or is there with other content.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
@@ -17,7 +17,9 @@ from asyncpg.pgproto import pgproto
 from ratel.core.event import Events
 from ratel.core.instant import instant_from_microseconds, microseconds_from_instant
 from ratel.store.lock import LOCK_INGEST_SHARED
-from ratel.store.pool import Connection, until_lost
+from ratel.store.pool import Connection, until_lost, while_asked
+
+T = TypeVar("T")
 
 # Rows that are in memory at once when many events are read.
 ROWS_PER_FETCH: Final = 10_000
@@ -41,8 +43,11 @@ of their accounts, each once."""
 # Below every id of a batch.
 NO_BATCH: Final = 0
 
+# Stored events are always looked up by key: the planner may else hash all of them, or keep to a plan from when a
+# partition was empty.
+PROBE_BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
 # What takes the number is another statement: it must be taken under the lock.
-BEGIN_BATCH = f"BEGIN; {LOCK_INGEST_SHARED}"
+BEGIN_BATCH = f"BEGIN; {LOCK_INGEST_SHARED}; {PROBE_BY_KEY}"
 NEXT_BATCH = "SELECT nextval('batch_ids') AS batch_id, revision FROM catalog_revisions"
 # The same for a batch whose events are known before they are stored, with its row of `INSERT_PENDING`.
 NEXT_PENDING_BATCH = """
@@ -65,8 +70,6 @@ SELECT_OTHERS = """
     JOIN events AS e ON e.event_key = sent.event_key AND e.account_no = sent.account_no
     WHERE e.batch_id <> $3
 """
-# Always by the key: the planner may else hash all events, or keep to a plan from when a partition was empty.
-PROBE_BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
 INSERT_USED_METERS = "INSERT INTO used_meters (meter_no) SELECT unnest($1::integer[]) ON CONFLICT DO NOTHING"
 INSERT_PENDING = """
     INSERT INTO pending_batches
@@ -155,14 +158,18 @@ class Appended:
 
 
 @asynccontextmanager
-async def batch_transaction(connection: Connection) -> AsyncIterator[None]:
+async def batch_transaction(connection: Connection, meanwhile: Callable[[], T]) -> AsyncIterator[T]:
     """Open a transaction that may take the id of a batch, and commit it at the end of the block; else undo it.
 
     By statements of our own, because each that waits for an answer makes all senders of the batch wait.
+
+    Args:
+        connection: not in a transaction.
+        meanwhile: computes what the block is given, while Postgres begins.
     """
-    await connection.execute(BEGIN_BATCH)
     try:
-        yield
+        _, computed = await while_asked(connection.execute(BEGIN_BATCH), meanwhile)
+        yield computed
     except BaseException:
         if not connection.is_closed():
             await connection.execute("ROLLBACK")
@@ -207,7 +214,7 @@ async def append(connection: Connection, batch_id: int, events: Events, earlier:
 
 
 async def compare(connection: Connection, events: Events) -> Appended:
-    """Tell what would become of events, and store nothing; in a transaction, which looks rows up by key from then on.
+    """Tell what would become of events, and store nothing; in a `batch_transaction`.
 
     Args:
         connection: see there.
@@ -244,7 +251,6 @@ async def _read_others(
     connection: Connection, batch_id: int, events: Events, firsts: list[int]
 ) -> dict[_Identity, _Stored]:
     """Return batch and content of what other batches have stored under the same keys."""
-    await connection.execute(PROBE_BY_KEY)
     keys = [pgproto.UUID(events.keys[place]) for place in firsts]
     rows = await connection.fetch(SELECT_OTHERS, keys, [events.account_nos[place] for place in firsts], batch_id)
     stored = events_from_rows(rows)
