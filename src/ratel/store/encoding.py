@@ -31,6 +31,7 @@ NO_TEXTS: Final = _EMPTY_ARRAY.pack(12, 0, 0, _TEXT_OID)
 _NEGATIVE: Final = 0x4000
 _BASE: Final = 10_000
 _BASE_DIGITS: Final = 4
+_WIDTHS_FEW: Final = 8
 _POWERS: Final = np.array([10**exponent for exponent in range(19)], np.int64)
 
 
@@ -87,28 +88,29 @@ class Piece(NamedTuple):
 
 
 def pieces_of(values: Sequence[bytes], codes: Places) -> Iterator[Piece]:
-    """Yield a part of all rows.
+    """Yield a part of all rows: for few widths as it is, else in pieces of 1, 2, 4 and more bytes, which are few too.
 
     Args:
         values: those that occur, of any width.
         codes: for each row the place of its own.
     """
-    widths = np.array([len(each) for each in values])
-    own_widths = widths[codes]
-    for width in np.unique(widths).tolist():
-        own = np.flatnonzero(widths == width)
-        numbers = np.empty(len(values), np.intp)
-        numbers[own] = np.arange(len(own))
-        table = np.frombuffer(b"".join([values[place] for place in own.tolist()]), f"V{width}")
-        rows = np.flatnonzero(own_widths == width)
-        yield Piece(rows, table[numbers[codes[rows]]])
+    data, lengths = b"".join(values), np.array([len(each) for each in values])
+    widths, starts = lengths[codes], (np.cumsum(lengths) - lengths)[codes]
+    sizes = np.unique(lengths).tolist()
+    is_few = len(sizes) <= _WIDTHS_FEW
+    for size in sizes if is_few else [1 << bit for bit in range(sizes[-1].bit_length())]:
+        rows = np.flatnonzero(widths == size if is_few else widths & size)
+        if len(rows):
+            anywhere: Table = np.ndarray((len(data) - size + 1,), f"V{size}", data, strides=(1,))
+            yield Piece(rows, anywhere[starts[rows]])
+            starts[rows] += size
 
 
 def together(layers: Sequence[Sequence[Piece]], order: Places) -> memoryview:
     """Return rows one behind the other, put together without an object for any of them.
 
     Args:
-        layers: what each row consists of, from left to right; each has one piece of every row.
+        layers: what each row consists of, from left to right; the pieces of a row follow one another.
         order: of the rows, all of them; at least one.
     """
     widths = np.zeros(len(order), np.intp)

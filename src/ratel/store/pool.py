@@ -263,9 +263,11 @@ async def while_asked(asked: Coroutine[Any, Any, T], work: Callable[[], R]) -> t
         await asyncio.sleep(0)  # it is asked now
         worked = work()
         return await asking, worked
-    finally:
-        if not asking.done():  # its connection is of no use before
-            await asyncio.wait({asking})
+    except BaseException:
+        await asyncio.wait({asking})  # its connection is of no use before
+        if not asking.cancelled():
+            asking.exception()
+        raise
 
 
 def _let_send_ahead(connection: Connection) -> None:
